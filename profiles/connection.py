@@ -1,0 +1,147 @@
+"""Connections to Redis or Valkey, alone or as a cluster.
+
+Purpose: one place that chooses the client's options, and that turns "it does not answer" into one
+sentence. Answers come back as bytes: profiles are binary rows.
+
+Not here: keys and what is stored under them (the other modules of this package), settings (the
+caller passes plain values; anything shaped like ``RedisSection`` can be given to ``connect_to``).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol, TypeAlias
+
+from redis import Redis, RedisCluster
+from redis.backoff import NoBackoff
+from redis.exceptions import (
+    AuthenticationError,
+    AuthorizationError,
+    BusyLoadingError,
+    NoPermissionError,
+    RedisError,
+    ResponseError,
+)
+from redis.retry import Retry
+
+from sentinel_cli.errors import ConfigError, RedisUnreachable
+
+Client: TypeAlias = "Redis | RedisCluster"
+
+# Seconds. A save is one short command; a server that needs longer than this is as good as away,
+# and the worker then pauses and tries again.
+ANSWER_WITHIN = 5.0
+
+
+class Secret(Protocol):
+    def get_secret_value(self) -> str: ...
+
+
+class RedisSection(Protocol):
+    """The `[redis]` table of the settings."""
+
+    @property
+    def host(self) -> str: ...
+    @property
+    def port(self) -> int: ...
+    @property
+    def username(self) -> str | None: ...
+    @property
+    def password(self) -> Secret | None: ...
+    @property
+    def db(self) -> int: ...
+    @property
+    def ssl(self) -> bool: ...
+    @property
+    def cluster(self) -> bool: ...
+    @property
+    def options(self) -> dict[str, Any]: ...
+
+
+def connect_to(section: RedisSection) -> Client:
+    """`connect` with the values of the settings' `[redis]` table."""
+    return connect(
+        section.host,
+        section.port,
+        username=section.username,
+        password=section.password.get_secret_value() if section.password else None,
+        db=section.db,
+        ssl=section.ssl,
+        cluster=section.cluster,
+        options=section.options,
+    )
+
+
+def connect(
+    host: str = "localhost",
+    port: int = 6379,
+    *,
+    username: str | None = None,
+    password: str | None = None,
+    db: int = 0,
+    ssl: bool = False,
+    cluster: bool = False,
+    options: dict[str, Any] | None = None,
+) -> Client:
+    """A client of one server (connects at its first command) or of a cluster (connects now).
+
+    ``options`` are redis-py's own and win over ours. Raises ConfigError for an option redis-py does
+    not know, RedisUnreachable when a cluster's first node does not answer.
+    """
+    chosen: dict[str, Any] = {
+        "username": username,
+        "password": password,
+        "ssl": ssl,
+        "socket_timeout": ANSWER_WITHIN,
+        "socket_connect_timeout": ANSWER_WITHIN,
+        "socket_keepalive": True,
+        "client_name": "sentinel",
+        **(options or {}),
+        "decode_responses": False,
+    }
+    try:
+        if cluster:
+            return RedisCluster(host=host, port=port, **chosen)
+        # No hidden retries: a command that was cut off may have been carried out, and only the
+        # caller knows whether saying it twice is right.
+        chosen.setdefault("retry", Retry(NoBackoff(), 0))
+        return Redis(host=host, port=port, db=db, **chosen)
+    except RedisError as error:
+        raise unreachable(host, port, error) from error
+    except TypeError as error:
+        raise ConfigError(f"The [redis] table has an option that redis-py does not know: {error}.") from error
+
+
+def reachable(client: Client) -> None:
+    """Ping; raises RedisUnreachable, naming the address and why."""
+    try:
+        client.ping()
+    except RedisError as error:
+        raise unreachable(*address(client), error) from error
+    except TypeError as error:  # redis-py checks options when it first connects
+        raise ConfigError(f"The [redis] table has an option that redis-py does not know: {error}.") from error
+
+
+def address(client: Client) -> tuple[str, int]:
+    """Host and port the client was made for (a cluster: its first known node)."""
+    if isinstance(client, RedisCluster):
+        node = client.get_nodes()[0]  # type: ignore[no-untyped-call]
+        return str(node.host), int(node.port)
+    place = client.connection_pool.connection_kwargs
+    return str(place["host"]), int(place["port"])
+
+
+def unreachable(host: str, port: int, error: RedisError) -> RedisUnreachable:
+    """The error that tells a user what to do about ``error``."""
+    where = f"{host}:{port}"
+    if isinstance(error, (AuthenticationError, AuthorizationError, NoPermissionError)):
+        return RedisUnreachable(
+            f"Redis at {where} refused the login ({error}): check SENTINEL_REDIS_PASSWORD and redis.username."
+        )
+    if isinstance(error, BusyLoadingError):
+        return RedisUnreachable(f"Redis at {where} is still loading its data: try again in a moment.")
+    if isinstance(error, ResponseError):
+        return RedisUnreachable(f"Redis at {where} answered with an error: {error}.")
+    return RedisUnreachable(
+        f"Redis does not answer at {where} ({error}): check REDIS_HOST and REDIS_PORT, "
+        "or start the local stack with `sentinel up`."
+    )

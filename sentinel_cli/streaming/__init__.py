@@ -1,0 +1,1 @@
+"""Kafka: clients, topics, the codec of records, dead letters and the worker loop."""

@@ -1,0 +1,164 @@
+"""Clients of Apache Kafka: the one place where librdkafka's keys are chosen.
+
+Purpose: hand out a producer, a consumer or an admin client that is configured for this work.
+Ours are defaults; what the user put in the ``[kafka]`` table wins over them, and what the caller
+passes (``**{"linger.ms": 0}``) wins over both.
+
+librdkafka's log lines go to the Python logger ``sentinel.kafka``, and the last failure it met is
+kept by address, so that an error can say why a broker does not answer.
+
+Not here: topics (``streaming.topics``), what is done with the records.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
+from confluent_kafka.admin import AdminClient, ClusterMetadata
+
+from sentinel_cli.errors import ConfigError, KafkaUnreachable
+
+if TYPE_CHECKING:
+    from sentinel_cli.config import Settings
+
+log = logging.getLogger("sentinel.kafka")
+log.addHandler(logging.NullHandler())  # silent until the application sets logging up
+
+CLIENT: dict[str, Any] = {
+    "client.id": "sentinel",
+    "socket.keepalive.enable": True,
+    "socket.connection.setup.timeout.ms": 5_000,
+    # A broker that restarts is found again within a second; the default waits up to ten.
+    "reconnect.backoff.ms": 50,
+    "reconnect.backoff.max.ms": 1_000,
+    # Brokers close idle connections all the time; that is no news.
+    "log.connection.close": False,
+}
+
+PRODUCER: dict[str, Any] = {
+    "enable.idempotence": True,
+    "acks": "all",
+    # As Java clients do it, so that a user's records meet on one partition whoever produced them.
+    "partitioner": "murmur2_random",
+    "linger.ms": 5,
+    "compression.type": "lz4",
+    # Never give up on a record: the caller pauses while Kafka is away.
+    "message.timeout.ms": 0,
+    "queue.buffering.max.messages": 1_000_000,
+    "queue.buffering.max.kbytes": 524_288,
+}
+
+CONSUMER: dict[str, Any] = {
+    # Offsets live with the state; the worker commits to Kafka for lag tools alone.
+    "enable.auto.commit": False,
+    "enable.auto.offset.store": False,
+    "auto.offset.reset": "earliest",
+    "partition.assignment.strategy": "cooperative-sticky",
+    "isolation.level": "read_committed",
+    "allow.auto.create.topics": False,
+    "enable.partition.eof": False,
+    # With the defaults the fetcher rests for a whole second whenever its queue is full:
+    # 265,000 records a second instead of 1,200,000.
+    "queued.min.messages": 1_000_000,
+    "fetch.queue.backoff.ms": 2,
+    # The broker answers as soon as it has a byte; this bounds only how long it holds an empty fetch.
+    "fetch.wait.max.ms": 10,
+}
+
+_last_failure: dict[str, str] = {}
+_STATE = re.compile(r" \(after \d+ms in state .*\)$")  # librdkafka's own affairs
+
+C = TypeVar("C")
+
+
+def producer(settings: Settings, **overrides: Any) -> Producer:
+    """A producer that is idempotent and never gives up; raises ConfigError for a wrong property."""
+    return _make(Producer, settings, PRODUCER, overrides)
+
+
+def consumer(settings: Settings, group: str, **overrides: Any) -> Consumer:
+    """A consumer of ``group`` that commits nothing by itself; raises ConfigError."""
+    return _make(Consumer, settings, {**CONSUMER, "group.id": group}, overrides)
+
+
+def admin(settings: Settings, **overrides: Any) -> AdminClient:
+    """A client for topics and cluster facts; raises ConfigError."""
+    return _make(AdminClient, settings, {}, overrides)
+
+
+def reachable(settings: Settings, timeout: float = 8.0) -> ClusterMetadata:
+    """The cluster's brokers and topics, once one broker answers.
+
+    Raises KafkaUnreachable, naming the addresses and the last failure, after ``timeout`` seconds:
+    after two when every address refuses the connection, since nothing listens there.
+    """
+    client = admin(settings)
+    start = time.monotonic()
+    while (waited := time.monotonic() - start) < timeout:
+        try:
+            return client.list_topics(timeout=min(0.5, timeout - waited))
+        except KafkaException as error:
+            client.poll(0)  # serves the error callback
+            if not error.args[0].retriable() and error.args[0].code() not in _STILL_TRYING:
+                break
+        if waited > 2.0 and "refused" in last_failure(settings):
+            break
+    raise KafkaUnreachable(unreachable_sentence(settings))
+
+
+_STILL_TRYING = {KafkaError._TRANSPORT, KafkaError._TIMED_OUT, KafkaError._ALL_BROKERS_DOWN}
+
+
+def last_failure(settings: Settings) -> str:
+    """What librdkafka last said went wrong with these brokers, or an empty string."""
+    return _last_failure.get(settings.kafka.servers, "")
+
+
+def unreachable_sentence(settings: Settings) -> str:
+    reason = last_failure(settings)
+    return (
+        f"Kafka does not answer at {settings.kafka.servers}{f' ({reason})' if reason else ''}: "
+        "check KAFKA_SERVERS, or start the local stack with `sentinel up`."
+    )
+
+
+def is_mock(cluster: ClusterMetadata) -> bool:
+    """True for librdkafka's mock cluster, which has no topic administration."""
+    return str(cluster.cluster_id).startswith("mockCluster")
+
+
+def properties(settings: Settings, role: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
+    """All librdkafka properties of one client: ours, then the user's, then the caller's."""
+    chosen = {"bootstrap.servers": settings.kafka.servers, **CLIENT, **role}
+    if settings.kafka.debug:
+        chosen["debug"] = settings.kafka.debug
+    return {**chosen, **settings.kafka.properties, **overrides}
+
+
+def _make(
+    kind: Callable[[dict[str, Any]], C], settings: Settings, role: dict[str, Any], overrides: dict[str, Any]
+) -> C:
+    conf = properties(settings, role, overrides)
+    conf.setdefault("logger", log)
+    conf.setdefault("error_cb", _remember(settings.kafka.servers))
+    try:
+        return kind(conf)
+    except KafkaException as error:
+        raise ConfigError(
+            f"A Kafka client cannot be made from these settings: {error.args[0].str()}; "
+            "correct the [kafka] table or the environment (`sentinel config show` tells where each came from)."
+        ) from error
+
+
+def _remember(servers: str) -> Callable[[KafkaError], None]:
+    def note(error: KafkaError) -> None:
+        # "all brokers are down" only follows the failure that says why
+        if error.code() != KafkaError._ALL_BROKERS_DOWN:
+            _last_failure[servers] = _STATE.sub("", error.str())
+
+    return note
