@@ -1,0 +1,1 @@
+"""Data sets: the IEEE-CIS schema, synthetic traffic, and the geography both need."""

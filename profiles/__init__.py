@@ -1,0 +1,1 @@
+"""What is known about each user, and where it is kept."""

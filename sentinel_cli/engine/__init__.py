@@ -1,0 +1,1 @@
+"""Scoring, as a pure function: profiles, transactions and a scorecard in, scores and profiles out."""

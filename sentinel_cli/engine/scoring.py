@@ -1,0 +1,120 @@
+"""The engine: ``score`` decides, ``explain`` says why. Nothing else in the program decides.
+
+Purpose: the one entrance to the kernel, shared by live detection, replay, backtest and explain.
+
+Design: pure. The profiles are changed in place, which is what "learn" means; everything else comes
+back. The result does not depend on how the stream was cut into batches.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from datasets import geography
+from profiles import layout
+from profiles.layout import PROFILE, Profiles
+from sentinel_cli.engine import kernel, scorecard
+from sentinel_cli.engine.columns import TRANSACTION, Columns
+from sentinel_cli.engine.compiled import is_cached, mark_cached
+from sentinel_cli.engine.features import FLAGS, INDEX, N_FEATURES, NAMES
+from sentinel_cli.engine.scorecard import Scorecard, reason_of
+from sentinel_cli.records import Contribution
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """What a batch of n transactions came to.
+
+    ``kept`` (m,) are the rows of the alerts (of every scored row with ``keep_all``), ``features``
+    (m, N_FEATURES + k) what the factors saw, ``before`` (m,) the profiles they saw it from.
+    """
+
+    scores: npt.NDArray[np.float64]  # (n,), NaN where status is DUPLICATE or SKIPPED
+    status: npt.NDArray[np.uint8]  # (n,), kernel.SCORED, ALERT, DUPLICATE, SKIPPED
+    kept: npt.NDArray[np.int64]
+    features: npt.NDArray[np.float64]
+    before: Profiles
+
+
+def score(
+    profiles: Profiles,
+    slots: npt.NDArray[np.int64],
+    columns: Columns,
+    card: Scorecard,
+    threshold: float,
+    *,
+    keep_all: bool = False,
+) -> Scored:
+    """Score ``columns`` in order; ``profiles[slots[i]]`` is the profile of row i and learns from it."""
+    n = len(columns)
+    scores, status = np.empty(n), np.empty(n, np.uint8)
+    kept, before = np.empty(n, np.int64), np.empty(n, PROFILE)
+    features = np.empty((n, N_FEATURES + len(card.record_features)))
+    count = kernel.score_batch(
+        profiles, slots, columns.rows, columns.extra, geography.table(), card.population,
+        card.feature, card.cuts, card.n_cuts, card.points, card.missing,
+        card.bias, threshold, scores, status, keep_all, kept, features, before,
+    )  # fmt: skip
+    return Scored(scores, status, kept[:count].copy(), features[:count].copy(), before[:count].copy())
+
+
+def score_one(
+    before: np.void, row: np.void, extra: list[float], card: Scorecard
+) -> tuple[float, list[float]]:
+    """The score of one transaction from the profile that it met, and its features (explain).
+
+    A copy is scored, so that ``before`` stays what it was. The transaction itself is taken for new.
+    """
+    profile = layout.empty(1)
+    profile[0] = before
+    profile["recent"] = 0
+    rows = np.empty(1, TRANSACTION)
+    rows[0] = row
+    columns = Columns(rows, np.array(extra, np.float64).reshape(1, -1))
+    scored = score(profile, np.zeros(1, np.int64), columns, card, math.inf, keep_all=True)
+    return float(scored.scores[0]), scored.features[0].tolist()
+
+
+def contributions(features: list[float], card: Scorecard) -> list[Contribution]:
+    """What each factor added, the largest first; factors that added nothing are left out."""
+    found = []
+    for index, factor in enumerate(card.factors):
+        value = features[card.feature[index]]
+        points = card.points_of(index, value)
+        if points == 0.0:
+            continue
+        missing = math.isnan(value)
+        reason = f"no {factor.feature} yet" if missing else reason_of(factor, value)
+        found.append(Contribution(factor.feature, None if missing else value, points, reason))
+    return sorted(found, key=lambda c: -abs(c.points))
+
+
+def risk_factors(features: list[float], found: list[Contribution]) -> dict[str, Any]:
+    """The flags that stand, and every feature's value (None where there is nothing to compare with)."""
+    raised = {c.factor for c in found if c.points > 0}
+    flags: dict[str, Any] = {flag: not raised.isdisjoint(names) for flag, names in FLAGS.items()}
+    values = {name: None if math.isnan(features[INDEX[name]]) else features[INDEX[name]] for name in NAMES}
+    return flags | values
+
+
+def warm(report: Callable[[str], None]) -> float:
+    """Compile the kernel, or load what an earlier run compiled; returns the seconds it took.
+
+    ``report`` is told before a compilation begins, which takes some ten seconds.
+    """
+    begun = time.perf_counter()
+    if not is_cached():
+        report("Compiling the scoring kernel for this machine; this is done once.")
+    card = scorecard.load()
+    rows = np.zeros(1, TRANSACTION)
+    rows["time"], rows["amount"] = kernel.SECOND, 1.0
+    score(layout.empty(1), np.zeros(1, np.int64), Columns(rows, np.empty((1, 0))), card, 1.0)
+    mark_cached()
+    return time.perf_counter() - begun
