@@ -1,0 +1,54 @@
+"""Data for machines, on stdout: JSON without colour, and nothing else between.
+
+Purpose: `--json` prints either one document (``emit_json``) or one object a line (``emit_line``).
+A reader that goes away (`| head -1`) raises BrokenPipeError, which the error boundary in `app`
+turns into a quiet end.
+
+Not here: text for people (``Context.out``), messages (``Context.err``).
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import PurePath
+from typing import Any
+
+import msgspec
+import typer
+
+from sentinel_cli.errors import UsageError
+
+
+def emit_json(document: object) -> None:
+    """One document, indented by two spaces. Takes what msgspec encodes, paths and numpy numbers."""
+    print(msgspec.json.format(_encode(document), indent=2).decode(), flush=True)
+
+
+def emit_line(document: object) -> None:
+    """One object on one line, flushed, so that a reader of a stream sees it at once."""
+    print(_encode(document).decode(), flush=True)
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask before something is destroyed; "no" ends the command with exit code 1.
+
+    Raises UsageError where nobody can answer and ``--yes`` was not given.
+    """
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise UsageError(f"{question} Nobody can answer here: add --yes to go on without asking.")
+    typer.confirm(question, abort=True, err=True)
+
+
+def _encode(document: object) -> bytes:
+    return msgspec.json.encode(document, enc_hook=_plain)
+
+
+def _plain(value: Any) -> Any:
+    """Paths become text, numpy's numbers Python's."""
+    if isinstance(value, PurePath):
+        return str(value)
+    if hasattr(value, "item"):
+        return value.item()
+    raise NotImplementedError(f"{type(value).__name__} has no JSON form")
