@@ -39,7 +39,7 @@ bench: warm ## Measure throughput and latency on this machine.
 	@$(BIN)/sentinel bench all
 
 warm: $(INSTALLED)
-	@$(BIN)/python -m sentinel_cli.engine.kernel
+	@$(BIN)/python -m sentinel_cli.engine
 
 constraints: $(INSTALLED) ## Resolve constraints.txt anew from pyproject.toml.
 	$(BIN)/uv pip compile pyproject.toml --extra local --group dev --universal --python-version 3.11 \
