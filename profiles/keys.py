@@ -1,0 +1,48 @@
+"""The Redis keys, in one place.
+
+Every key of one partition carries that partition as its hash tag, so that its profiles, its offset
+and its blocks sit on one shard of a Redis Cluster and can change in one atomic write.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Keys under ``prefix`` for the partitions of ``topic`` (its full name)."""
+
+    prefix: str
+    topic: str
+
+    def _tag(self, partition: int) -> str:
+        return f"{self.prefix}:{{{self.topic}-{partition}}}"
+
+    def offset(self, partition: int) -> str:
+        """The next offset to process: everything below it is in the profiles."""
+        return f"{self._tag(partition)}:offset"
+
+    def profile(self, partition: int, user_id: str) -> str:
+        return f"{self._tag(partition)}:profile:{user_id}"
+
+    def profile_pattern(self, partition: int) -> str:
+        """A SCAN pattern for every profile of the partition."""
+        tag = "".join(f"\\{c}" if c in "*?[]\\^" else c for c in self._tag(partition))
+        return f"{tag}:profile:*"
+
+    def blocks(self, partition: int) -> str:
+        """A hash of user_id to block."""
+        return f"{self._tag(partition)}:blocks"
+
+    def blocks_version(self, partition: int) -> str:
+        """Raised with every change of the blocks, so that the detector knows when to read them."""
+        return f"{self._tag(partition)}:blocks:version"
+
+    def blocks_applied(self, partition: int) -> str:
+        """The version that the profiles have taken in; written with them and the offset."""
+        return f"{self._tag(partition)}:blocks:applied"
+
+    def done(self, partition: int, event_id: str) -> str:
+        """That an alert has been acted on; written with the responder's offset."""
+        return f"{self._tag(partition)}:done:{event_id}"
