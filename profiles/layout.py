@@ -11,6 +11,7 @@ Not here: what the numbers mean for a score (``sentinel_cli.engine``), and where
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -85,18 +86,23 @@ def to_bytes(rows: Profiles) -> list[bytes]:
     return packed
 
 
-def from_bytes(stored: list[bytes]) -> Profiles:
-    """Rows from their stored form, shape (len(stored),).
+def from_bytes(stored: Sequence[bytes | None]) -> Profiles:
+    """Rows from their stored form, shape (len(stored),); None, a user never seen, gives zeros.
 
     Raises UnknownLayout when one of them has another size or version.
     """
-    if any(len(value) != ROW_BYTES for value in stored):
-        size = next(len(value) for value in stored if len(value) != ROW_BYTES)
+    known = [value for value in stored if value is not None]
+    if any(len(value) != ROW_BYTES for value in known):
+        size = next(len(value) for value in known if len(value) != ROW_BYTES)
         raise UnknownLayout(f"a stored profile has {size} bytes, version {VERSION} has {ROW_BYTES}")
-    rows = np.frombuffer(bytearray(b"".join(stored)), PROFILE)
-    if rows.size and (rows["version"] != VERSION).any():
-        versions = sorted(set(rows["version"].tolist()) - {VERSION})
+    found = np.frombuffer(bytearray(b"".join(known)), PROFILE)
+    if (found["version"] != VERSION).any():
+        versions = sorted(set(found["version"].tolist()) - {VERSION})
         raise UnknownLayout(f"a stored profile has version {versions[0]}, this program reads {VERSION}")
+    if len(known) == len(stored):
+        return found
+    rows = empty(len(stored))
+    rows[[i for i, value in enumerate(stored) if value is not None]] = found
     return rows
 
 

@@ -1,0 +1,118 @@
+"""Profiles in Redis, changing together with the offset that they are true for.
+
+Purpose: the store of a live worker. A partition's profiles and its offset share a hash tag, so one
+MULTI covers them, on one server or on one shard of a cluster.
+
+Design: WATCH on the offset is the fence: a worker that lost the partition finds another offset, or
+finds at EXEC that somebody wrote it, and writes nothing. One MSET for all rows, because a SET each
+costs Redis eleven times as much. Values are rows as they are in memory (``layout``).
+
+Not here: retries and what to do after a refusal (``sentinel_cli.streaming.worker``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from redis.exceptions import (
+    BusyLoadingError,
+    ConnectionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    TimeoutError,
+    TryAgainError,
+    WatchError,
+)
+
+from profiles import blocks, layout
+from profiles.connection import Client
+from profiles.contract import Blocks, Loaded, Save, StoreAway
+from profiles.keys import Keys
+
+# What a server says while it is away, full, loading or demoted: conditions that pass.
+PASSING = (BusyLoadingError, ConnectionError, OutOfMemoryError, ReadOnlyError, TimeoutError, TryAgainError)
+# Answers of one MGET, bounded so that no reply holds up the server for long: 2,000 rows are 750 kB.
+READ_AT_ONCE = 2_000
+
+T = TypeVar("T")
+
+
+class RedisStore:
+    """``Store`` on a Redis or Valkey, alone or as a cluster."""
+
+    def __init__(self, client: Client, keys: Keys) -> None:
+        self._client: Any = client
+        self._keys = keys
+
+    def start(self, partition: int) -> tuple[int | None, int]:
+        keys = [self._keys.offset(partition), self._keys.blocks_applied(partition)]
+        offset, applied = self._away(lambda: self._client.mget(keys))
+        return _number(offset), _number(applied) or 0
+
+    def load(self, partition: int, users: list[str]) -> Loaded:
+        """The offset is read with each part and must be the same in all, else it is read again."""
+        stored: list[bytes | None] = []
+        seen: set[int | None] = set()
+        for at in range(0, len(users), READ_AT_ONCE):
+            part = users[at : at + READ_AT_ONCE]
+            keys = [self._keys.offset(partition), *(self._keys.profile(partition, user) for user in part)]
+            offset, *rows = self._away(lambda keys=keys: self._client.mget(keys))  # type: ignore[misc]
+            seen.add(_number(offset))
+            stored += rows
+        if len(seen) > 1:
+            return self.load(partition, users)
+        return Loaded(seen.pop() if seen else self.start(partition)[0], layout.from_bytes(stored))
+
+    def save(self, save: Save) -> bool:
+        return self._away(lambda: self._save(save))
+
+    def _save(self, save: Save) -> bool:
+        offset_key = self._keys.offset(save.partition)
+        with self._client.pipeline(transaction=True) as pipe:
+            pipe.watch(offset_key)
+            if _number(pipe.get(offset_key)) != save.begin:
+                return False
+            pipe.multi()
+            pipe.execute_command("MSET", *self._assignments(save))
+            try:
+                pipe.execute()
+            except WatchError:
+                return False
+        return True
+
+    def _assignments(self, save: Save) -> list[Any]:
+        """MSET's arguments: key, value, key, value ..."""
+        partition = save.partition
+        pairs: list[Any] = [self._keys.offset(partition), save.end, self._keys.blocks_applied(partition), save.blocks]
+        prefix = self._keys.profile(partition, "")
+        for user, row in zip(save.users, layout.to_bytes(save.rows), strict=True):
+            pairs.append(prefix + user)
+            pairs.append(row)
+        return pairs
+
+    def blocks(self, partition: int, after: int) -> Blocks | None:
+        version = self._away(lambda: self._client.get(self._keys.blocks_version(partition)))
+        if (_number(version) or 0) <= after:
+            return None
+        return Blocks(*self._away(lambda: blocks.read(self._client, self._keys, partition, after)))
+
+    def _away(self, call: Callable[[], T]) -> T:
+        try:
+            return call()
+        except PASSING as error:
+            raise StoreAway(_sentence(error)) from error
+        except RedisError as error:
+            # MISCONF (a snapshot failed), NOREPLICAS, MASTERDOWN, CLUSTERDOWN have no class of their own.
+            if str(error).startswith(("MISCONF", "NOREPLICAS", "MASTERDOWN", "CLUSTERDOWN", "EXECABORT")):
+                raise StoreAway(_sentence(error)) from error
+            raise
+
+
+def _number(value: bytes | None) -> int | None:
+    return None if value is None else int(value)
+
+
+def _sentence(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"

@@ -1,0 +1,181 @@
+"""Columns out of strings: times and hashes of a whole batch at once, compiled.
+
+Purpose: turn a batch's strings into the numbers that the engine reads, without a Python call each.
+
+Design: the strings are joined with NUL, which no valid record contains, and encoded once; a kernel
+walks the bytes. A time in a form that it does not know is left to ``datetime``.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import numpy as np
+import numpy.typing as npt
+
+from datasets.geography import country_code
+from sentinel_cli.engine.compiled import jit
+
+Bytes = npt.NDArray[np.uint8]
+
+def _crc_table() -> npt.NDArray[np.uint32]:
+    """The table of CRC-32 as zlib has it (polynomial 0xEDB88320, reflected)."""
+    table = np.zeros(256, np.uint32)
+    for i in range(256):
+        value = i
+        for _ in range(8):
+            value = (value >> 1) ^ (0xEDB88320 if value & 1 else 0)
+        table[i] = value
+    return table
+
+
+CRC_TABLE = _crc_table()
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+UNKNOWN = np.iinfo(np.int64).min
+"""What ``times`` gives for a string that is no time."""
+
+
+class NulInside(ValueError):
+    """One of the strings contains NUL."""
+
+
+def joined(strings: list[str]) -> Bytes:
+    """The strings in UTF-8, a NUL after each. Raises NulInside, or UnicodeEncodeError for a lone surrogate."""
+    text = "\0".join(strings)
+    if text.count("\0") != max(len(strings) - 1, 0):
+        raise NulInside
+    return np.frombuffer((text + "\0").encode(), np.uint8)
+
+
+def hashes(strings: list[str]) -> npt.NDArray[np.uint32]:
+    """CRC-32 of each string, never 0 but for the empty one; shape (n,)."""
+    found = np.empty(len(strings), np.uint32)
+    _hash(joined(strings), CRC_TABLE, found)
+    return found
+
+
+def times(strings: list[str]) -> npt.NDArray[np.int64]:
+    """Each RFC 3339 time in microseconds since 1970, no zone meaning UTC; UNKNOWN for anything else."""
+    found = np.empty(len(strings), np.int64)
+    unread = _times(joined(strings), found)
+    if unread:
+        for i in np.flatnonzero(found == UNKNOWN):
+            found[i] = _slow_time(strings[i])
+    return found
+
+
+def countries(strings: list[str]) -> npt.NDArray[np.uint16]:
+    """The number of each country, 0 for none."""
+    return np.array([_country(s) for s in strings], np.uint16)
+
+
+_known_countries: dict[str, int] = {}
+
+
+def _country(alpha2: str) -> int:
+    code = _known_countries.get(alpha2)
+    if code is None:
+        code = country_code(alpha2.upper())
+        if len(_known_countries) < 10_000:  # a stream of rubbish must not fill the memory
+            _known_countries[alpha2] = code
+    return code
+
+
+def _slow_time(text: str) -> int:
+    if len(text) < 19 or text[10] not in "Tt ":  # a date alone is no time
+        return UNKNOWN
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        return UNKNOWN
+    if time.tzinfo is None:
+        time = time.replace(tzinfo=UTC)
+    since = time - EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+
+
+@jit
+def _hash(data, table, found):  # type: ignore[no-untyped-def]
+    crc = np.uint32(0xFFFFFFFF)
+    at = 0
+    empty = True
+    for byte in data:
+        if byte != 0:
+            crc = table[(crc ^ byte) & np.uint32(0xFF)] ^ (crc >> np.uint32(8))
+            empty = False
+            continue
+        value = crc ^ np.uint32(0xFFFFFFFF)
+        found[at] = np.uint32(0) if empty else max(value, np.uint32(1))
+        crc = np.uint32(0xFFFFFFFF)
+        empty = True
+        at += 1
+
+
+@jit
+def _digits(data, at, count):  # type: ignore[no-untyped-def]
+    value = 0
+    for i in range(at, at + count):
+        digit = np.int64(data[i]) - 48
+        if digit < 0 or digit > 9:
+            return -1
+        value = value * 10 + digit
+    return value
+
+
+@jit
+def _time(data, at, length):  # type: ignore[no-untyped-def]
+    """Microseconds of YYYY-MM-DDTHH:MM:SS[.f{1,6}][Z|+00:00]; UNKNOWN for any other form."""
+    if length < 19 or length > 32:
+        return UNKNOWN
+    if data[at + 4] != 45 or data[at + 7] != 45 or data[at + 10] != 84:  # - - T
+        return UNKNOWN
+    if data[at + 13] != 58 or data[at + 16] != 58:
+        return UNKNOWN
+    year, month, day = _digits(data, at, 4), _digits(data, at + 5, 2), _digits(data, at + 8, 2)
+    hour, minute, second = _digits(data, at + 11, 2), _digits(data, at + 14, 2), _digits(data, at + 17, 2)
+    if year < 1970 or month < 1 or month > 12 or day < 1 or day > 28 + (month != 2) * 2:
+        return UNKNOWN  # the 29th of February and the 31st are left to datetime
+    if hour < 0 or hour > 23 or minute < 0 or minute > 59 or second < 0 or second > 59:
+        return UNKNOWN
+    micros = 0
+    end = at + length
+    at += 19
+    if at < end and data[at] == 46:
+        at += 1
+        scale = 100_000
+        while at < end and data[at] >= 48 and data[at] <= 57:
+            if scale == 0:
+                return UNKNOWN
+            micros += (np.int64(data[at]) - 48) * scale
+            scale //= 10
+            at += 1
+        if scale == 100_000:
+            return UNKNOWN
+    rest = end - at
+    zulu = rest == 1 and data[at] == 90
+    offset = rest == 6 and data[at] == 43 and data[at + 3] == 58
+    if offset:
+        offset = data[at + 1] == 48 and data[at + 2] == 48 and data[at + 4] == 48 and data[at + 5] == 48
+    if not (rest == 0 or zulu or offset):
+        return UNKNOWN
+    # Days from civil, after Howard Hinnant: years begin in March, so that leap days come last.
+    y = year - (month <= 2)
+    era = y // 400
+    yoe = y - era * 400
+    doy = (153 * (month + (-3 if month > 2 else 9)) + 2) // 5 + day - 1
+    days = era * 146_097 + yoe * 365 + yoe // 4 - yoe // 100 + doy - 719_468
+    return ((days * 24 + hour) * 60 + minute) * 60_000_000 + second * 1_000_000 + micros
+
+
+@jit
+def _times(data, found):  # type: ignore[no-untyped-def]
+    unread = 0
+    start = 0
+    at = 0
+    for i in range(len(data)):
+        if data[i] == 0:
+            found[at] = _time(data, start, i - start)
+            unread += found[at] == UNKNOWN
+            at += 1
+            start = i + 1
+    return unread

@@ -1,0 +1,116 @@
+"""What the worker loop sees of Kafka: record batches of one partition, and where they come from.
+
+Purpose: the shapes between a source (Kafka, a test) and the worker loop, and what the loop asks of
+its surroundings. The loop takes all of them as arguments, so that a test can drive it.
+
+Not here: how a source makes them (``plain_source``), what the loop does with them (``worker``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from sentinel_cli.engine.columns import Columns
+
+
+class Poison(NamedTuple):
+    """A record that is no transaction, as a value: its bytes untouched and why."""
+
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordBatch:
+    """Records of one partition, in order; the good ones as columns, n of them.
+
+    ``next_offset`` is where the partition goes on after this batch. ``arrived`` (n,) is the Kafka
+    timestamp in milliseconds since 1970, -1 where a record has none.
+    """
+
+    partition: int
+    first_offset: int
+    next_offset: int
+    users: list[str]
+    columns: Columns
+    offsets: npt.NDArray[np.int64]  # (n,)
+    arrived: npt.NDArray[np.int64]  # (n,)
+    values: list[bytes]
+    poison: list[Poison] = field(default_factory=list)
+
+
+class Listener(Protocol):
+    """Whom a source tells about its partitions; called from inside ``Source.poll``."""
+
+    def assigned(self, partitions: list[int]) -> dict[int, int | None]:
+        """These are ours now; answers where to start each, None for its beginning."""
+
+    def revoked(self, partitions: list[int]) -> None:
+        """These go to another worker as soon as this returns: save what is unsaved."""
+
+    def lost(self, partitions: list[int]) -> None:
+        """These are another worker's already: forget them."""
+
+
+class Source(Protocol):
+    """A consumer in a group. Every method may raise KafkaUnreachable or LostRangeError."""
+
+    def open(self, listener: Listener) -> None:
+        """Join the group; ``listener`` hears what is assigned."""
+
+    def poll(self, timeout: float, limit: int) -> list[RecordBatch]:
+        """What has arrived, at most ``limit`` records; waits up to ``timeout`` seconds for the first.
+
+        An empty batch says that the end of its partition was reached at ``next_offset``.
+        """
+
+    def serve(self, timeout: float) -> None:
+        """Keep the membership for ``timeout`` seconds without taking records."""
+
+    def restart(self, partition: int, offset: int | None) -> None:
+        """Go on with ``partition`` at ``offset`` (None: its beginning) and forget what was fetched."""
+
+    def commit(self, offsets: dict[int, int]) -> None:
+        """Tell Kafka how far the state is, for lag tools; not waited for."""
+
+    def ends(self) -> dict[int, tuple[int, int]]:
+        """Of each partition of the topic: its first offset, and the one the next record will get."""
+
+    def close(self) -> None:
+        """Leave the group; the listener hears what is revoked."""
+
+
+class Sink(Protocol):
+    """A producer whose acknowledgements are counted."""
+
+    def send(self, topic: str, key: bytes | None, value: bytes | None, headers: dict[str, str], ack: Ack) -> None:
+        """Hand over one record; ``ack`` counts it until the broker has it. Waits while the queue is full."""
+
+    def poll(self) -> None:
+        """Take in the acknowledgements that have arrived."""
+
+
+class Ack:
+    """How many records of one save the broker has not acknowledged yet."""
+
+    __slots__ = ("failed", "pending")
+
+    def __init__(self) -> None:
+        self.pending = 0
+        self.failed = ""
+
+    def done(self, error: object | None) -> None:
+        self.pending -= 1
+        if error is not None:
+            self.failed = str(error)
+
+
+Clock = Callable[[], float]
+"""Seconds, monotonic."""
