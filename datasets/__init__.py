@@ -1,1 +1,1 @@
-"""Data sets: the IEEE-CIS schema, synthetic traffic, and the geography both need."""
+"""Stream-Sentinel's data: the IEEE-CIS schema, synthetic traffic, and the geography both need."""

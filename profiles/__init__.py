@@ -1,1 +1,1 @@
-"""What is known about each user, and where it is kept."""
+"""Stream-Sentinel's profiles: what is known about each user, and where it is kept."""

@@ -4,17 +4,18 @@ Purpose: one model. Precedence, highest first: flags, environment, the chosen pr
 addresses of the running local stack, the defaults below. A wrong value is one sentence that names
 the setting, where the value came from, and what is allowed.
 
-Design: pydantic validates, pydantic-settings merges the layers of `sources`. The text among a type's
-annotations says what is allowed; the error sentence and the written sentinel.toml both take it.
+Design: pydantic validates, pydantic-settings merges the ``layers``. The last text among a
+type's annotations says what is allowed; errors and the written sentinel.toml both take it.
 
-Not here: reading the environment or a file (`sources`); what librdkafka is told (`streaming.kafka`).
+Not here: reading the environment (`sources`) or a file (`config_file`), making a client of Kafka or
+Redis from what was read.
 """
 
 from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -23,120 +24,140 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from sentinel_cli import sources
+from sentinel_cli.config_file import File, Profile
 from sentinel_cli.errors import ConfigError
 
 MASK = "********"
 # Names of librdkafka's and redis-py's settings whose values nobody should see.
-_SECRET_NAME = re.compile(r"password|secret|token|ssl\.key\.pem|ssl_key|oauthbearer\.config|jaas")
-_URL_PASSWORD = re.compile(r"(?<=://)([^:/@]*):[^@/]*@")
+_SECRET_NAME = re.compile(r"password|secret|token|jaas|ssl[._]key(\.pem)?$|oauthbearer\.config")
+_URL_PASSWORD = re.compile(r"(://[^:/@]*):[^@/]*@")
 
+
+def _upper(value: object) -> object:
+    return value.upper() if isinstance(value, str) else value
+
+
+def _property(value: object) -> object:
+    """For librdkafka, which takes text; TOML has numbers and booleans too."""
+    return str(value).lower() if isinstance(value, bool | int | float) else value
+
+
+def _absolute(path: Path) -> Path:
+    return path.expanduser().absolute()
+
+
+Text = Annotated[str, "text"]
+OptionalText = Annotated[str | None, "text"]
 Name = Annotated[str, Field(min_length=1, max_length=255), "a name of 1 to 255 characters"]
 Count = Annotated[int, Field(ge=1), "a whole number of at least 1"]
-Milliseconds = Annotated[int, Field(ge=1, le=60_000), "milliseconds, 1 to 60000"]
-Port = Annotated[int, Field(ge=1, le=65_535), "a port, 1 to 65535"]
-Score = Annotated[float, Field(ge=0, le=1), "a score, 0 to 1"]
+Database = Annotated[int, Field(ge=0), "a whole number of at least 0"]
+Milliseconds = Annotated[int, Field(ge=1, le=60_000), "milliseconds from 1 to 60000"]
+Port = Annotated[int, Field(ge=1, le=65_535), "a port from 1 to 65535"]
+Score = Annotated[float, Field(ge=0, le=1), "a number from 0 to 1"]
 Switch = Annotated[bool, "true or false"]
-OptionalPath = Annotated[Path | None, "the path of a file"]
+FilePath = Annotated[Path | None, "the path of a file"]
+Secret = Annotated[SecretStr | None, "text"]
+_SERVER = r"\s*(\w+://)?(\[[0-9A-Fa-f:.]+\]|[^\s,:/\[\]]+)(:\d{1,5})?\s*"
 Servers = Annotated[
-    str,
-    Field(pattern=r"^\s*[^\s,:]+(:\d{1,5})?(\s*,\s*[^\s,:]+(:\d{1,5})?)*\s*$"),
-    "host:port, several separated by commas",
+    str, Field(pattern=rf"^{_SERVER}(,{_SERVER})*$"), "host:port, several separated by commas"
 ]
-Url = Annotated[str, Field(pattern=r"^https?://.+"), "a URL that begins with http:// or https://"]
-# Kafka allows these characters in a topic, 249 of them; Redis hash tags are why braces are none.
+Url = Annotated[str | None, Field(pattern=r"^https?://\S+$"), "a URL that begins with http:// or https://"]
+# Kafka allows these characters in a topic's name, and 249 of them.
 Prefix = Annotated[
     str,
     Field(pattern=r"^([A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*)?$", max_length=200),
-    "letters, digits, '-', '_' and '.' between them",
+    "letters, digits, '-' and '_', with single dots between them",
 ]
 LogLevel = Annotated[
     Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"],
-    BeforeValidator(lambda level: level.upper() if isinstance(level, str) else level),
+    BeforeValidator(_upper),
     "DEBUG, INFO, WARNING, ERROR or CRITICAL",
 ]
 Environment = Annotated[Literal["development", "staging", "production"], "development, staging or production"]
+Properties = Annotated[dict[str, Annotated[str, BeforeValidator(_property)]], "text, a number, true or false"]
+Options = Annotated[dict[str, Any], "a table"]
 
 
 class Table(BaseModel):
+    """A table of the settings file."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class KafkaSettings(Table):
+    """Apache Kafka. Every key that is not below goes to librdkafka: "security.protocol" = "SASL_SSL"."""
+
     servers: Servers = Field("localhost:9092", description="Bootstrap servers.")
-    debug: Annotated[str, "librdkafka's debug contexts, as in 'broker,topic'"] = Field(
-        "", description="librdkafka's debug contexts; empty for none."
-    )
-    schema_registry_url: Url | None = Field(
-        None, description="With it, records travel as Avro; without it, as JSON."
-    )
-    properties: dict[str, str] = Field(
-        default_factory=dict, repr=False, description="Every other key: a property of librdkafka."
-    )
+    debug: Text = Field("", description="librdkafka's debug contexts, as in 'broker,topic'.")
+    schema_registry_url: Url = Field(None, description="With it records travel as Avro, else as JSON.")
+    properties: Properties = Field({}, repr=False)
 
 
 class RedisSettings(Table):
-    host: Name = Field("localhost", description="Host of Redis or Valkey.")
+    """Redis or Valkey. Every key that is not below goes to redis-py: socket_timeout = 2.5."""
+
+    host: Name = Field("localhost", description="Its host.")
     port: Port = Field(6379, description="Its port.")
-    db: Annotated[int, Field(ge=0), "a whole number of at least 0"] = Field(0, description="Database number.")
-    username: str | None = Field(None, description="ACL user.")
-    password: SecretStr | None = Field(
-        None, description="Its password; better in SENTINEL_REDIS_PASSWORD or in a password_file."
-    )
-    ssl: Switch = Field(False, description="Speak TLS.")
-    cluster: Switch = Field(False, description="The host is a node of a Redis Cluster.")
-    options: dict[str, Any] = Field(
-        default_factory=dict, repr=False, description="Every other key: an option of redis-py."
-    )
+    db: Database = Field(0, description="Number of the database.")
+    username: OptionalText = Field(None, description="User, where access control lists name some.")
+    password: Secret = Field(None, description="Better: SENTINEL_REDIS_PASSWORD, or password_file.")
+    ssl: Switch = Field(default=False, description="Whether to speak TLS.")
+    cluster: Switch = Field(default=False, description="Whether the host is a node of a Redis Cluster.")
+    options: Options = Field({}, repr=False)
 
 
 class DetectSettings(Table):
+    """The workers of `sentinel detect`."""
+
     batch_size: Count = Field(20_000, description="Most records of one partition between two saves.")
     max_poll_records: Count = Field(10_000, description="Most records that one poll takes.")
-    save_interval_ms: Milliseconds = Field(100, description="A save is due after this long,")
-    save_profiles: Count = Field(5_000, description="or when this many profiles have changed.")
-    profile_cache: Count = Field(1_000_000, description="Profiles a worker keeps in memory.")
-    scorecard: OptionalPath = Field(None, description="Scorecard file; the packaged one if unset.")
+    save_interval_ms: Milliseconds = Field(100, description="Longest time between two saves.")
+    save_profiles: Count = Field(5_000, description="Changed profiles that make a save due earlier.")
+    profile_cache: Count = Field(1_000_000, description="Profiles that one worker keeps in memory.")
+    scorecard: FilePath = Field(None, description="Scorecard; the packaged one if there is none.")
 
 
 class RespondSettings(Table):
-    policy: OptionalPath = Field(None, description="Policy file; the packaged one if unset.")
-    batch_size: Count = Field(1_000, description="Most alerts handled between two saves.")
+    """The workers of `sentinel respond`."""
+
+    policy: FilePath = Field(None, description="Policy; the packaged one if there is none.")
+    batch_size: Count = Field(1_000, description="Most alerts between two saves.")
 
 
 class Settings(BaseSettings):
-    """All settings, read-only. ``Settings(kafka={"servers": …})`` is how a program gives flags."""
+    """All settings, read-only. A program gives its own as flags: ``Settings(prefix="staging")``."""
 
     model_config = SettingsConfigDict(extra="forbid", frozen=True)
 
-    env: Environment = Field("development", description="Which environment this is: it sets topic retention.")
+    env: Environment = Field("development", description="What this is; decides how long topics are kept.")
     prefix: Prefix = Field("", description="Put before every topic and Redis key.")
-    log_level: LogLevel = Field("INFO", description="Least severe message that is logged.")
-    fraud_threshold: Score = Field(0.7, description="Score from which a transaction raises an alert.")
-    consumer_group: Name = Field("sentinel", description="Kafka consumer group of the workers.")
-    kafka: KafkaSettings = Field(default_factory=KafkaSettings)
-    redis: RedisSettings = Field(default_factory=RedisSettings)
-    detect: DetectSettings = Field(default_factory=DetectSettings)
-    respond: RespondSettings = Field(default_factory=RespondSettings)
-    # These three say where to look; they come from flags and the environment alone.
-    home: Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())] = Field(
+    log_level: LogLevel = Field("INFO", description="The least severe messages that are logged.")
+    fraud_threshold: Score = Field(0.7, description="Score from which on a transaction is an alert.")
+    consumer_group: Name = Field("sentinel", description="Consumer group of the workers.")
+    kafka: KafkaSettings = KafkaSettings()
+    redis: RedisSettings = RedisSettings()
+    detect: DetectSettings = DetectSettings()
+    respond: RespondSettings = RespondSettings()
+    # Where to look for the rest: these come from flags and the environment, never from a file.
+    home: Annotated[Path, AfterValidator(_absolute), "the path of a folder"] = Field(
         default_factory=sources.default_home
     )
-    config: OptionalPath = None
-    profile: str | None = None
+    config: FilePath = None
+    profile: OptionalText = None
 
     @classmethod
     def settings_customise_sources(
         cls,
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
+        *_: PydanticBaseSettingsSource,
+        **__: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return sources.layers(settings_cls, init_settings())
+        """Our layers instead of pydantic-settings' own."""
+        return layers(settings_cls, init_settings())
 
     def topic(self, name: str) -> str:
-        """The topic as it is called in Kafka: "staging.transactions" for the prefix "staging"."""
+        """The topic as Kafka knows it: "staging.transactions" for the prefix "staging"."""
         return f"{self.prefix}.{name}" if self.prefix else name
 
     @property
@@ -145,8 +166,20 @@ class Settings(BaseSettings):
         return self.prefix or "sentinel"
 
 
+def layers(settings_cls: type[BaseSettings], flags: Mapping[str, Any]) -> tuple[sources.Source, ...]:
+    """Every source, highest first: this is the precedence. ``flags`` as nested tables."""
+    file = File(settings_cls, flags.get("config"))
+    return (
+        sources.Flags(settings_cls, flags),
+        sources.Environment(settings_cls),
+        Profile(settings_cls, file, flags.get("profile")),
+        file,
+        sources.LocalStack(settings_cls, flags.get("home")),
+    )
+
+
 class Setting(NamedTuple):
-    """One line of `sentinel config show`: the dotted name, the value with secrets masked, its origin."""
+    """One line of `sentinel config show`: dotted name, value with secrets masked, where it came from."""
 
     name: str
     value: object
@@ -154,7 +187,7 @@ class Setting(NamedTuple):
 
 
 def load(flags: Mapping[str, object] | None = None) -> Settings:
-    """Merge and validate. ``flags`` by dotted path, {"kafka.servers": "…"}. Raises ConfigError."""
+    """Merge and validate. ``flags`` by dotted name, {"kafka.servers": "…"}. Raises ConfigError."""
     given = _nested(flags or {})
     try:
         return Settings(**given)
@@ -164,13 +197,22 @@ def load(flags: Mapping[str, object] | None = None) -> Settings:
 
 
 def explain(flags: Mapping[str, object] | None = None) -> list[Setting]:
-    """Every setting with its value and where that came from, secrets masked. Raises ConfigError."""
+    """Every setting, its value with secrets masked, and where that came from. Raises ConfigError."""
     settings = load(flags)
     found = _found(_nested(flags or {}))
     return [
-        Setting(".".join(key), _shown(key, value), found[key].origin if key in found else "default")
+        Setting(_name(key), _shown(key, value), found[key].origin if key in found else "default")
         for key, value in _values(settings)
     ]
+
+
+def allowed(key: sources.Key) -> str:
+    """What a setting may be, in the words of its type; "a table" for what is no single setting."""
+    fields = dict(sources.leaves(Settings))
+    field = fields.get(key) or fields.get(key[:-1])
+    return (
+        next((each for each in reversed(field.metadata) if isinstance(each, str)), "") if field else "a table"
+    )
 
 
 def _nested(flags: Mapping[str, object]) -> dict[str, Any]:
@@ -182,53 +224,57 @@ def _nested(flags: Mapping[str, object]) -> dict[str, Any]:
 
 
 def _found(flags: Mapping[str, Any]) -> sources.Values:
-    """What the layers found, the highest of each key, with its origin."""
+    """What the layers found, the highest of each setting."""
     found: sources.Values = {}
-    for source in reversed(sources.layers(Settings, flags)):
+    for source in reversed(layers(Settings, flags)):
         found |= source.find()
     return found
 
 
-def _values(settings: Settings) -> list[tuple[sources.Key, object]]:
-    """Every value by its path; an open table gives a line a key."""
-    values: list[tuple[sources.Key, object]] = []
+def _values(settings: Settings) -> Iterator[tuple[sources.Key, object]]:
+    """Every value by its path; what is passed through, a path each."""
     for key, _ in sources.leaves(Settings):
         value: Any = settings
         for name in key:
             value = getattr(value, name)
         if isinstance(value, dict):
-            values += [((*key, name), each) for name, each in value.items()]
+            yield from (((*key, name), each) for name, each in value.items())
         else:
-            values.append((key, value))
-    return values
+            yield key, value
+
+
+def _name(key: sources.Key) -> str:
+    """As it is written in the file: ("kafka", "properties", "sasl.username") is kafka.sasl.username."""
+    passed = len(key) > 2 and sources.PASSED_THROUGH.get(key[0]) == key[1]
+    return ".".join((key[0], *key[2:]) if passed else key)
 
 
 def _shown(key: sources.Key, value: object) -> object:
     if isinstance(value, SecretStr) or (value and _SECRET_NAME.search(key[-1])):
         return MASK
-    if isinstance(value, str):
-        return _URL_PASSWORD.sub(rf"\1:{MASK}@", value)
-    return value
+    return _URL_PASSWORD.sub(rf"\1:{MASK}@", value) if isinstance(value, str) else value
 
 
 def _sentence(error: ErrorDetails, found: sources.Values) -> str:
     key = tuple(str(part) for part in error["loc"])
-    origin = found[key].origin if key in found else "given"
+    given, origin = found.get(key, sources.Found(error["input"], "given by the program"))
     if error["type"] == "extra_forbidden":
-        return f"there is no setting {'.'.join(key)} ({origin}){_similar(key)}."
-    value = _shown(key, error["input"])
-    return f"{'.'.join(key)} is {value!r} ({origin}): it must be {_allowed(key, error)}."
-
-
-def _allowed(key: sources.Key, error: ErrorDetails) -> str:
-    field = dict(sources.leaves(Settings)).get(key)
-    texts = [each for each in field.metadata if isinstance(each, str)] if field else []
-    return texts[0] if texts else error["msg"]
+        return f"{origin}: there is no setting {_name(key)}{_similar(key)}"
+    value = _shown(key, given)
+    return f"{_name(key)} must be {allowed(key)}, not {value!r} ({origin}){_hint(value)}."
 
 
 def _similar(key: sources.Key) -> str:
-    """The settings of that name elsewhere, else the ones spelt nearly so."""
-    names = {".".join(known): known[-1] for known, _ in sources.leaves(Settings)}
+    """The settings of that name elsewhere, else the one spelt nearly so."""
+    names = {_name(known): known[-1] for known, _ in sources.leaves(Settings)}
     near = [name for name, last in names.items() if last == key[-1]]
-    near = near or difflib.get_close_matches(".".join(key), names, n=1, cutoff=0.7)
-    return f"; did you mean {' or '.join(near)}?" if near else ""
+    near = near or difflib.get_close_matches(_name(key), names, n=1, cutoff=0.7)
+    return f"; did you mean {' or '.join(near)}?" if near else "; `sentinel config show` lists them."
+
+
+def _hint(value: object) -> str:
+    if isinstance(value, str) and value.startswith("tcp://"):
+        return (
+            "; Kubernetes sets this for a Service of that name, unless the pod has enableServiceLinks: false"
+        )
+    return ""

@@ -21,12 +21,12 @@ from sentinel_cli.errors import UsageError
 
 def emit_json(document: object) -> None:
     """One document, indented by two spaces. Takes what msgspec encodes, paths and numpy numbers."""
-    print(msgspec.json.format(_encode(document), indent=2).decode(), flush=True)
+    _write(msgspec.json.format(_encode(document), indent=2))
 
 
 def emit_line(document: object) -> None:
     """One object on one line, flushed, so that a reader of a stream sees it at once."""
-    print(_encode(document).decode(), flush=True)
+    _write(_encode(document))
 
 
 def confirm(question: str, *, yes: bool) -> None:
@@ -36,9 +36,19 @@ def confirm(question: str, *, yes: bool) -> None:
     """
     if yes:
         return
+    from rich.console import Console
+    from rich.prompt import Confirm
+
     if not sys.stdin.isatty():
         raise UsageError(f"{question} Nobody can answer here: add --yes to go on without asking.")
-    typer.confirm(question, abort=True, err=True)
+    # rich asks instead of typer so that Ctrl-C at the question is an interrupt, and "no" is a no.
+    if not Confirm.ask(question, console=Console(stderr=True), default=False):
+        raise typer.Abort
+
+
+def _write(text: bytes) -> None:
+    sys.stdout.write(text.decode() + "\n")
+    sys.stdout.flush()
 
 
 def _encode(document: object) -> bytes:
