@@ -39,6 +39,10 @@ class Keys:
         """Raised with every change of the blocks, so that the detector knows when to read them."""
         return f"{self._tag(partition)}:blocks:version"
 
+    def blocks_order(self, partition: int) -> str:
+        """A sorted set of user_id by the version of its block, so that only the news is read."""
+        return f"{self._tag(partition)}:blocks:order"
+
     def blocks_applied(self, partition: int) -> str:
         """The version that the profiles have taken in; written with them and the offset."""
         return f"{self._tag(partition)}:blocks:applied"
