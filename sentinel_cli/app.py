@@ -96,10 +96,9 @@ class Commands(TyperGroup):
         if isinstance(command, TyperGroup):
             for below in command.commands.values():
                 self._adopt(below)
-        else:
-            taken = {spelling for param in command.params for spelling in param.opts}
-            ours = [param for param in self.params if param.name in {*FLAGS, "debug"}]
-            command.params += [_hidden(param) for param in ours if not taken & set(param.opts)]
+        taken = {spelling for param in command.params for spelling in param.opts}
+        ours = [param for param in self.params if param.name in {*FLAGS, "debug"}]
+        command.params += [_hidden(param) for param in ours if not taken & set(param.opts)]
 
 
 def _hidden(param: Any) -> Any:

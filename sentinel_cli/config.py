@@ -28,6 +28,7 @@ from sentinel_cli.config_file import File, Profile
 from sentinel_cli.errors import ConfigError
 
 MASK = "********"
+DEFAULT = "default"  # the origin of what nothing else set
 # Names of librdkafka's and redis-py's settings whose values nobody should see.
 _SECRET_NAME = re.compile(r"password|secret|token|jaas|ssl[._]key(\.pem)?$|oauthbearer\.config")
 _URL_PASSWORD = re.compile(r"(://[^:/@]*):[^@/]*@")
@@ -89,7 +90,9 @@ class KafkaSettings(Table):
 
     servers: Servers = Field("localhost:9092", description="Bootstrap servers.")
     debug: Text = Field("", description="librdkafka's debug contexts, as in 'broker,topic'.")
-    schema_registry_url: Url = Field(None, description="With it records travel as Avro, else as JSON.")
+    schema_registry_url: Url = Field(
+        None, description="With it records travel as Avro, else as JSON.", examples=["http://localhost:8081"]
+    )
     properties: Properties = Field({}, repr=False)
 
 
@@ -99,8 +102,12 @@ class RedisSettings(Table):
     host: Name = Field("localhost", description="Its host.")
     port: Port = Field(6379, description="Its port.")
     db: Database = Field(0, description="Number of the database.")
-    username: OptionalText = Field(None, description="User, where access control lists name some.")
-    password: Secret = Field(None, description="Better: SENTINEL_REDIS_PASSWORD, or password_file.")
+    username: OptionalText = Field(
+        None, description="User, where access control lists name some.", examples=["sentinel"]
+    )
+    password: Secret = Field(
+        None, description="Better in the environment, or in a file: password_file.", examples=["sesame"]
+    )
     ssl: Switch = Field(default=False, description="Whether to speak TLS.")
     cluster: Switch = Field(default=False, description="Whether the host is a node of a Redis Cluster.")
     options: Options = Field({}, repr=False)
@@ -114,13 +121,17 @@ class DetectSettings(Table):
     save_interval_ms: Milliseconds = Field(100, description="Longest time between two saves.")
     save_profiles: Count = Field(5_000, description="Changed profiles that make a save due earlier.")
     profile_cache: Count = Field(1_000_000, description="Profiles that one worker keeps in memory.")
-    scorecard: FilePath = Field(None, description="Scorecard; the packaged one if there is none.")
+    scorecard: FilePath = Field(
+        None, description="Scorecard instead of the packaged one.", examples=["scorecard.toml"]
+    )
 
 
 class RespondSettings(Table):
     """The workers of `sentinel respond`."""
 
-    policy: FilePath = Field(None, description="Policy; the packaged one if there is none.")
+    policy: FilePath = Field(
+        None, description="Policy instead of the packaged one.", examples=["policy.toml"]
+    )
     batch_size: Count = Field(1_000, description="Most alerts between two saves.")
 
 
@@ -201,7 +212,7 @@ def explain(flags: Mapping[str, object] | None = None) -> list[Setting]:
     settings = load(flags)
     found = _found(_nested(flags or {}))
     return [
-        Setting(_name(key), _shown(key, value), found[key].origin if key in found else "default")
+        Setting(_name(key), _shown(key, value), found[key].origin if key in found else DEFAULT)
         for key, value in _values(settings)
     ]
 
