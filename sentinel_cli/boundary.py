@@ -19,12 +19,14 @@ from sentinel_cli.errors import ExitCode, KafkaUnreachable, SentinelError
 
 
 def run(command: Callable[[], object], context: Context) -> int:
-    """Call ``command``, which ends with SystemExit as typer's commands do, and return the code."""
+    """Call ``command``, which may end with SystemExit as typer's commands do; return the exit code."""
+    code = _attempt(command, context)
+    return _attempt(sys.stdout.flush, context) or code
+
+
+def _attempt(command: Callable[[], object], context: Context) -> int:
     try:
-        try:
-            command()
-        finally:
-            sys.stdout.flush()
+        command()
     except BrokenPipeError:
         return _reader_gone()
     except SystemExit as end:
@@ -49,8 +51,9 @@ def translated(error: Any, context: Context) -> SentinelError | None:
         from sentinel_cli.streaming.kafka import unreachable_sentence
 
         return KafkaUnreachable(unreachable_sentence(context.settings))
-    if isinstance(error, OSError) and error.filename:
-        return SentinelError(f"{error.filename}: {error.strerror}.")
+    if isinstance(error, OSError) and error.strerror:
+        where = f"{error.filename}: " if error.filename else ""
+        return SentinelError(f"{where}{error.strerror}.")
     return None
 
 

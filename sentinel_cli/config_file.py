@@ -34,6 +34,9 @@ _SAME: dict[Key, Key] = {
     ("kafka", "properties", "group.id"): ("consumer_group",),
 }
 
+# What decides which file and which of its tables are read cannot stand in it.
+_ELSEWHERE: set[Key] = {("home",), ("config",), ("profile",)}
+
 
 class File(Source):
     """The file that --config or SENTINEL_CONFIG names, else this folder's, else the user's.
@@ -73,13 +76,18 @@ class File(Source):
         return tables
 
     def find(self) -> Values:
-        return self.values({name: value for name, value in self.tables.items() if name != "profiles"})
+        beside = {name: value for name, value in self.tables.items() if value is not self.profiles}
+        return self.values(beside)
 
     def values(self, table: Mapping[str, Any], within: str = "") -> Values:
         """The settings of one table of the file; ``within`` is its name, "profiles.staging" or ""."""
         found: Values = {}
         for key, value in self._keys(table):
             origin = f"{self.path}{_line(self.text, within, key)}"
+            if key in _ELSEWHERE:
+                raise ConfigError(
+                    f"{origin}: {key[0]} has no place in a file; set SENTINEL_{key[0].upper()}."
+                )
             found[_SAME.get(key, key)] = Found(self._resolved(key, value), origin)
         return self._with_secret_files(found)
 
