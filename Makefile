@@ -25,11 +25,12 @@ demo: warm ## Watch fraud being caught on a real Kafka and Valkey (SECONDS=20 en
 test: warm ## Run every test, in memory and on the local stack.
 	@$(BIN)/python -m pytest
 
-lint: $(INSTALLED) ## Check style, types and layers.
+lint: $(INSTALLED) ## Check style, types, layers and dependencies.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/deptry .
 
 format: $(INSTALLED) ## Rewrite the code in the project's style.
 	$(BIN)/ruff check --fix .
