@@ -23,4 +23,7 @@ MetricsPort = Annotated[
     int | None,
     typer.Option("--metrics-port", min=1, max=65535, help="Serve Prometheus metrics on this port."),
 ]
+MetricsHost = Annotated[
+    str, typer.Option("--metrics-host", help="Where to serve them; 0.0.0.0 for other machines.")
+]
 Seed = Annotated[int, typer.Option("--seed", help="The same seed gives the same result.")]
