@@ -33,6 +33,8 @@ from profiles.keys import Keys
 
 # What a server says while it is away, full, loading or demoted: conditions that pass.
 PASSING = (BusyLoadingError, ConnectionError, OutOfMemoryError, ReadOnlyError, TimeoutError, TryAgainError)
+# The same without a class of their own; a pipeline puts the command before them.
+PASSING_CODES = ("MISCONF", "NOREPLICAS", "MASTERDOWN", "CLUSTERDOWN", "EXECABORT")
 # Answers of one MGET, bounded so that no reply holds up the server for long: 2,000 rows are 750 kB.
 READ_AT_ONCE = 2_000
 
@@ -48,7 +50,7 @@ class RedisStore:
 
     def start(self, partition: int) -> tuple[int | None, int]:
         keys = [self._keys.offset(partition), self._keys.blocks_applied(partition)]
-        offset, applied = self._away(lambda: self._client.mget(keys))
+        offset, applied = away(lambda: self._client.mget(keys))
         return _number(offset), _number(applied) or 0
 
     def load(self, partition: int, users: list[str]) -> Loaded:
@@ -58,7 +60,7 @@ class RedisStore:
         for at in range(0, len(users), READ_AT_ONCE):
             part = users[at : at + READ_AT_ONCE]
             keys = [self._keys.offset(partition), *(self._keys.profile(partition, user) for user in part)]
-            offset, *rows = self._away(lambda keys=keys: self._client.mget(keys))  # type: ignore[misc]
+            offset, *rows = away(lambda keys=keys: self._client.mget(keys))  # type: ignore[misc]
             seen.add(_number(offset))
             stored += rows
         if len(seen) > 1:
@@ -66,7 +68,7 @@ class RedisStore:
         return Loaded(seen.pop() if seen else self.start(partition)[0], layout.from_bytes(stored))
 
     def save(self, save: Save) -> bool:
-        return self._away(lambda: self._save(save))
+        return away(lambda: self._save(save))
 
     def _save(self, save: Save) -> bool:
         offset_key = self._keys.offset(save.partition)
@@ -93,21 +95,22 @@ class RedisStore:
         return pairs
 
     def blocks(self, partition: int, after: int) -> Blocks | None:
-        version = self._away(lambda: self._client.get(self._keys.blocks_version(partition)))
+        version = away(lambda: self._client.get(self._keys.blocks_version(partition)))
         if (_number(version) or 0) <= after:
             return None
-        return Blocks(*self._away(lambda: blocks.read(self._client, self._keys, partition, after)))
+        return Blocks(*away(lambda: blocks.read(self._client, self._keys, partition, after)))
 
-    def _away(self, call: Callable[[], T]) -> T:
-        try:
-            return call()
-        except PASSING as error:
+
+def away(call: Callable[[], T]) -> T:
+    """What ``call`` returns. Raises StoreAway for what a server says while it is away."""
+    try:
+        return call()
+    except PASSING as error:
+        raise StoreAway(_sentence(error)) from error
+    except RedisError as error:
+        if any(code in str(error) for code in PASSING_CODES):
             raise StoreAway(_sentence(error)) from error
-        except RedisError as error:
-            # MISCONF (a snapshot failed), NOREPLICAS, MASTERDOWN, CLUSTERDOWN have no class of their own.
-            if str(error).startswith(("MISCONF", "NOREPLICAS", "MASTERDOWN", "CLUSTERDOWN", "EXECABORT")):
-                raise StoreAway(_sentence(error)) from error
-            raise
+        raise
 
 
 def _number(value: bytes | None) -> int | None:
