@@ -47,6 +47,22 @@ class Keys:
         """The version that the profiles have taken in; written with them and the offset."""
         return f"{self._tag(partition)}:blocks:applied"
 
-    def done(self, partition: int, event_id: str) -> str:
-        """That an alert has been acted on; written with the responder's offset."""
-        return f"{self._tag(partition)}:done:{event_id}"
+    def done(self, partition: int) -> str:
+        """A sorted set of the ids of alerts acted on, by when; written with the responder's offset."""
+        return f"{self._tag(partition)}:done"
+
+    def cases(self, partition: int) -> str:
+        """A sorted set of every case's id by when it was opened, seconds since 1970."""
+        return f"{self._tag(partition)}:cases"
+
+    def open_cases(self, partition: int) -> str:
+        """A hash of user_id to the id of that user's open case."""
+        return f"{self._tag(partition)}:cases:open"
+
+    def case(self, partition: int, case_id: str) -> str:
+        """A hash: the case's fields."""
+        return f"{self._tag(partition)}:case:{case_id}"
+
+    def case_alerts(self, partition: int, case_id: str) -> str:
+        """A list of the alerts that joined the case, in the order they did."""
+        return f"{self._tag(partition)}:case:{case_id}:alerts"
