@@ -95,7 +95,7 @@ class Action(Struct, frozen=True):
 
 class Response(Struct, frozen=True):
     """What was done about one alert, on `alert-responses`. ``total_ms`` runs from the first step
-    to the last; ``alert_age_ms`` from the transaction's arrival on Kafka to the response."""
+    to the last; ``alert_age_ms`` from the alert's arrival on Kafka to the response."""
 
     response_id: str
     alert_id: str
@@ -104,4 +104,5 @@ class Response(Struct, frozen=True):
     severity: str
     actions: list[Action]
     total_ms: float
+    alert_age_ms: float
     source: Source
