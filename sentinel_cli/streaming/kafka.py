@@ -151,7 +151,7 @@ def _make(
     except KafkaException as error:
         raise ConfigError(
             f"A Kafka client cannot be made from these settings: {error.args[0].str()}; "
-            "correct the [kafka] table or the environment (`sentinel config show` tells where each came from)."
+            "correct the [kafka] table or the environment (`sentinel config show` tells where each is from)."
         ) from error
 
 

