@@ -147,8 +147,7 @@ def options(
 ) -> None:
     """Card fraud, scored exactly once as it streams through Apache Kafka.
 
-    The options below may stand before the command or after it. `sentinel config show` prints every
-    setting and where it came from.
+    These options may stand before the command or after it.
     """
     _note(
         ctx.obj,

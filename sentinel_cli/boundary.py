@@ -63,8 +63,11 @@ def _report(error: Exception, context: Context) -> int:
     known = translated(error, context) or SentinelError(
         f"this is a bug, please report it ({type(error).__name__}: {error}); --debug shows where it happened."
     )
-    context.err.print("[red]sentinel:[/red] ", end="")
-    context.err.print(str(known), markup=False, soft_wrap=True)
+    from rich.markup import escape
+
+    # One line for a log or a pipe, whole words for a reader.
+    whole = not context.err.is_terminal
+    context.err.print(f"[red]sentinel:[/red] {escape(str(known))}", soft_wrap=whole)
     return known.exit_code
 
 
