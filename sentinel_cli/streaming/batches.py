@@ -8,7 +8,6 @@ Not here: how a source makes them (``plain_source``), what the loop does with th
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -80,6 +79,9 @@ class Source(Protocol):
     def commit(self, offsets: dict[int, int]) -> None:
         """Tell Kafka how far the state is, for lag tools; not waited for."""
 
+    def end(self, partition: int) -> int:
+        """The offset that the partition's next record will get, as far as is known without asking."""
+
     def ends(self) -> dict[int, tuple[int, int]]:
         """Of each partition of the topic: its first offset, and the one the next record will get."""
 
@@ -93,8 +95,8 @@ class Sink(Protocol):
     def send(self, topic: str, key: bytes | None, value: bytes | None, headers: dict[str, str], ack: Ack) -> None:
         """Hand over one record; ``ack`` counts it until the broker has it. Waits while the queue is full."""
 
-    def poll(self) -> None:
-        """Take in the acknowledgements that have arrived."""
+    def poll(self, timeout: float = 0.0) -> None:
+        """Take in the acknowledgements that have arrived, waiting ``timeout`` seconds for the first."""
 
 
 class Ack:
@@ -112,5 +114,9 @@ class Ack:
             self.failed = str(error)
 
 
-Clock = Callable[[], float]
-"""Seconds, monotonic."""
+class Clock(Protocol):
+    def monotonic(self) -> float:
+        """Seconds that only go forward: for intervals."""
+
+    def wall(self) -> float:
+        """Seconds since 1970: for latencies against Kafka's timestamps."""

@@ -1,0 +1,73 @@
+"""Alerts and dead letters: what a worker says on its topics.
+
+Purpose: turn what the engine kept of a batch into the records that others read. Both depend on the
+transaction alone, so that scoring a batch again says the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+from profiles import layout
+from sentinel_cli.engine import scoring
+from sentinel_cli.engine.scorecard import Scorecard
+from sentinel_cli.engine.scoring import Scored
+from sentinel_cli.engine.severity import Policy
+from sentinel_cli.records import Alert, Source
+from sentinel_cli.streaming.batches import Poison, RecordBatch
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class _Ids(msgspec.Struct, gc=False):
+    transaction_id: str
+
+
+_ids = msgspec.json.Decoder(_Ids)
+
+
+def alert_id(transaction_id: str, time: int) -> str:
+    """The same for the same transaction, whoever scores it and however often; ``time`` in microseconds."""
+    return f"alert_{transaction_id}_{time // 1_000_000}"
+
+
+def rfc3339(time: int) -> str:
+    """Event time in microseconds as RFC 3339 in UTC."""
+    return (EPOCH + timedelta(microseconds=time)).isoformat().replace("+00:00", "Z")
+
+
+def of_batch(batch: RecordBatch, scored: Scored, topic: str, card: Scorecard, policy: Policy) -> Iterator[Alert]:
+    """An alert for each row that the engine kept, in stream order."""
+    for at, row in enumerate(scored.kept.tolist()):
+        features = scored.features[at].tolist()
+        found = scoring.contributions(features, card)
+        risks = scoring.risk_factors(features, found)
+        score = float(scored.scores[row])
+        time = int(batch.columns.rows["time"][row])
+        value = batch.values[row]
+        yield Alert(
+            alert_id=alert_id(_ids.decode(value).transaction_id, time),
+            timestamp=rfc3339(time),
+            user_id=batch.users[row],
+            fraud_score=score,
+            severity=policy.severity(score, risks).name,
+            risk_factors=risks,
+            contributions=found,
+            transaction_details=msgspec.Raw(value),
+            profile_before=layout.to_dict(scored.before[at]),
+            config_version=card.version,
+            source=Source(topic, batch.partition, int(batch.offsets[row])),
+        )
+
+
+def dead_letter_headers(poison: Poison, topic: str, partition: int) -> dict[str, str]:
+    """What a dead letter says beside the source bytes."""
+    return {
+        "error": poison.reason,
+        "source.topic": topic,
+        "source.partition": str(partition),
+        "source.offset": str(poison.offset),
+    }

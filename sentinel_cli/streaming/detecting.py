@@ -1,0 +1,228 @@
+"""One detector, put together from the settings and run to its end.
+
+Purpose: `sentinel detect` in one process: the clients, the loop, what is told about it each second.
+
+Not here: the loop itself (``worker``), several processes (``processes``).
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+import uuid
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from msgspec import Struct
+
+from profiles import connection
+from profiles.keys import Keys
+from profiles.redis_store import RedisStore
+from sentinel_cli.config import Settings
+from sentinel_cli.engine import scorecard, scoring, severity
+from sentinel_cli.errors import ScorecardError
+from sentinel_cli.streaming import kafka, topics
+from sentinel_cli.streaming.codec import Decoder
+from sentinel_cli.streaming.plain_source import PlainSource
+from sentinel_cli.streaming.sink import KafkaSink
+from sentinel_cli.streaming.worker import Plan, Worker, log
+from sentinel_cli.telemetry.stats import LatencyHistogram, WorkerSnapshot
+
+# Seconds between two snapshots, and between two looks at the scorecard's file.
+TELL_EVERY = 1.0
+
+
+class DetectSummary(Struct, kw_only=True):
+    """What one detector did. ``latency`` are histogram counts in ms, from Kafka's timestamp to the score."""
+
+    processed: int = 0
+    alerts: int = 0
+    alerts_by_severity: dict[str, int] = {}
+    dead_letters: int = 0
+    duplicates: int = 0
+    conflicts: int = 0
+    saves: int = 0
+    elapsed_s: float = 0.0
+    cpu_s: float = 0.0
+    latency: dict[int, int] = {}
+
+
+class SystemClock:
+    monotonic = staticmethod(time.monotonic)
+    wall = staticmethod(time.time)
+
+
+def run(
+    settings: Settings,
+    *,
+    exit_at_end: bool,
+    register_stop: Callable[[Callable[[], None]], None],
+    tell: Callable[[WorkerSnapshot], None],
+    report: Callable[[str], None],
+) -> DetectSummary:
+    """Detect until stopped, or up to the end offsets seen now.
+
+    ``register_stop`` is given the function that ends the run gracefully; ``tell`` gets a snapshot a
+    second; ``report`` a sentence now and then. Raises KafkaUnreachable, RedisUnreachable,
+    LostRangeError, ScorecardError.
+    """
+    card = scorecard.load(settings.detect.scorecard)
+    policy = severity.load(settings.respond.policy)
+    kafka.reachable(settings)
+    client = connection.connect_to(settings.redis)
+    connection.reachable(client)
+    scoring.warm(report)
+    topic = settings.topic(topics.TRANSACTIONS)
+    source = PlainSource(kafka.consumer(settings, _group(settings), **_CONSUMER), topic, Decoder(card.record_features))
+    sink = KafkaSink(kafka.producer(settings, **{"linger.ms": 0}))
+    store = RedisStore(client, Keys(settings.redis_prefix, topic))
+    with ThreadPoolExecutor(1, thread_name_prefix="save") as executor:
+        worker = Worker(_plan(settings), source, sink, store, SystemClock(), executor, card, policy)
+        register_stop(worker.stop)
+        began = _Start()
+        reload = _Reload(settings.detect.scorecard, worker, source)
+        herald = _Herald(worker, began, tell, reload)
+        worker.run(until_end=exit_at_end, each_turn=herald)
+    return _summary(worker, began)
+
+
+_CONSUMER = {"auto.offset.reset": "error", "enable.partition.eof": True}
+
+
+def _group(settings: Settings) -> str:
+    return f"{settings.prefix}.{settings.consumer_group}" if settings.prefix else settings.consumer_group
+
+
+def _plan(settings: Settings) -> Plan:
+    detect = settings.detect
+    return Plan(
+        topic=settings.topic(topics.TRANSACTIONS),
+        alerts_topic=settings.topic(topics.FRAUD_ALERTS),
+        dead_letters_topic=settings.topic(topics.TRANSACTIONS_DLQ),
+        threshold=settings.fraud_threshold,
+        batch_size=detect.batch_size,
+        poll_limit=detect.max_poll_records,
+        save_interval=detect.save_interval_ms / 1_000,
+        save_profiles=detect.save_profiles,
+        profile_cache=detect.profile_cache,
+    )
+
+
+class _Start:
+    """When the work began, by three clocks."""
+
+    def __init__(self) -> None:
+        self.wall, self.monotonic, self.cpu = time.time(), time.monotonic(), time.process_time()
+
+
+class _Reload:
+    """Puts a changed scorecard in force; a bad one is refused, and the old one stays."""
+
+    def __init__(self, path: Path | None, worker: Worker, source: PlainSource) -> None:
+        self._path, self._worker, self._source = path, worker, source
+        self._seen = self._stamp()
+
+    def _stamp(self) -> tuple[int, int] | None:
+        if self._path is None:
+            return None
+        try:
+            found = self._path.stat()
+        except OSError:
+            return None  # an editor is replacing it
+        return found.st_mtime_ns, found.st_size
+
+    def __call__(self) -> None:
+        stamp = self._stamp()
+        if stamp is None or stamp == self._seen:
+            return
+        self._seen = stamp
+        try:
+            card = scorecard.load(self._path)
+        except ScorecardError as error:
+            log.error("the scorecard in force stays: %s", error)
+            return
+        self._source.decoder = Decoder(card.record_features)
+        self._worker.scorecard = card
+        log.warning("scorecard %s is in force, version %s", card.name, card.version[:12])
+
+
+class _Herald:
+    """Once a second: the snapshot, and a look at the scorecard."""
+
+    def __init__(
+        self, worker: Worker, began: _Start, tell: Callable[[WorkerSnapshot], None], reload: _Reload
+    ) -> None:
+        self._worker, self._began, self._tell, self._reload = worker, began, tell, reload
+        self._id = f"detect-{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
+        self._next = 0.0
+
+    def __call__(self) -> None:
+        now = time.monotonic()
+        if now < self._next:
+            return
+        self._next = now + TELL_EVERY
+        self._reload()
+        worker, counts = self._worker, self._worker.counts
+        self._tell(
+            WorkerSnapshot(
+                worker_id=self._id,
+                role="detect",
+                host=socket.gethostname(),
+                pid=os.getpid(),
+                started_at=self._began.wall,
+                processed=counts.processed,
+                alerts=dict(counts.alerts),
+                dead_letters=counts.dead_letters,
+                duplicates=counts.duplicates,
+                saves=counts.saves,
+                conflicts=counts.conflicts,
+                partitions=worker.partitions(),
+                lag=worker.lag(),
+                latency=counts.latency.counts(),
+                paused=worker.paused,
+            )
+        )
+
+
+def _summary(worker: Worker, began: _Start) -> DetectSummary:
+    counts = worker.counts
+    return DetectSummary(
+        processed=counts.processed,
+        alerts=counts.alerts.total(),
+        alerts_by_severity=dict(counts.alerts),
+        dead_letters=counts.dead_letters,
+        duplicates=counts.duplicates,
+        conflicts=counts.conflicts,
+        saves=counts.saves,
+        elapsed_s=time.monotonic() - began.monotonic,
+        cpu_s=time.process_time() - began.cpu,
+        latency=counts.latency.counts(),
+    )
+
+
+def document(summaries: list[DetectSummary]) -> dict[str, object]:
+    """The closing summary of one or several detectors, as `--json` prints it."""
+    latency = LatencyHistogram()
+    for summary in summaries:
+        latency.merge(LatencyHistogram(summary.latency))
+    processed = sum(s.processed for s in summaries)
+    elapsed = max(s.elapsed_s for s in summaries)
+    severities: dict[str, int] = {}
+    for summary in summaries:
+        for name, count in summary.alerts_by_severity.items():
+            severities[name] = severities.get(name, 0) + count
+    return {
+        "processed": processed,
+        "alerts": sum(s.alerts for s in summaries),
+        "alerts_by_severity": severities,
+        "dead_letters": sum(s.dead_letters for s in summaries),
+        "duplicates": sum(s.duplicates for s in summaries),
+        "conflicts": sum(s.conflicts for s in summaries),
+        "saves": sum(s.saves for s in summaries),
+        "elapsed_s": round(elapsed, 3),
+        "tps": round(processed / elapsed) if elapsed else 0,
+        "cpu_us_per_tx": round(sum(s.cpu_s for s in summaries) / processed * 1e6, 3) if processed else None,
+        "latency_ms": {"p50": latency.percentile(50), "p99": latency.percentile(99)},
+    }

@@ -1,0 +1,133 @@
+"""What a worker holds of one partition: its users' profiles, and what of them is not saved yet.
+
+Purpose: the write-through cache. A profile has a slot in one array; the kernel changes it there;
+``snapshot`` copies what changed into the next save.
+
+Design: a batch is what was scored since the last snapshot. Only slots that are saved can be given
+to another user, so that a profile is never read back from the store older than it was.
+
+Not here: when to load and save (``worker``), how (``profiles``).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from profiles import layout
+from profiles.contract import Blocks, Save
+from profiles.layout import Profiles
+from sentinel_cli.streaming.batches import Ack
+
+FIRST_SLOTS = 1_024
+
+
+class Partition:
+    """``begin`` is the offset in the store, ``next`` the next one to score; what lies between is in
+    ``rows`` alone. ``capacity`` bounds the profiles held once everything is saved."""
+
+    def __init__(self, number: int, begin: int | None, blocks: int, capacity: int, now: float) -> None:
+        self.number = number
+        self.begin = begin
+        self.next = begin
+        self.blocks = blocks
+        self.new_blocks: Blocks | None = None
+        self.records = 0  # scored since the last snapshot
+        self.since = now  # when the first of them was, or when the last save ended
+        self.ack = Ack()  # of what was sent since the last snapshot
+        self.rows: Profiles = layout.empty(FIRST_SLOTS)
+        self._capacity = capacity
+        self._slots: dict[str, int] = {}
+        self._users: list[str] = []
+        self._changed = np.zeros(FIRST_SLOTS, np.bool_)
+        self._used = np.zeros(FIRST_SLOTS, np.int64)  # the turn of the batch that last used a slot
+        self._turn = 0
+
+    def __len__(self) -> int:
+        return len(self._slots)
+
+    @property
+    def changed(self) -> int:
+        """Profiles that the next snapshot would hold."""
+        return int(np.count_nonzero(self._changed[: len(self._users)]))
+
+    @property
+    def unsaved(self) -> bool:
+        return self.next != self.begin or self.new_blocks is not None
+
+    def missing(self, users: list[str]) -> list[str]:
+        """Those of ``users`` that have no slot yet, each once."""
+        slots = self._slots
+        return list(dict.fromkeys(user for user in users if user not in slots))
+
+    def admit(self, users: list[str], rows: Profiles) -> None:
+        """Give each of ``users`` a slot with its profile."""
+        first = len(self._users)
+        self._grow(first + len(users))
+        self.rows[first : first + len(users)] = rows
+        self._users += users
+        self._slots.update(zip(users, range(first, first + len(users)), strict=True))
+
+    def slots(self, users: list[str]) -> npt.NDArray[np.int64]:
+        """The slot of each of ``users``, shape (n,); all must have been admitted."""
+        slots = self._slots
+        return np.array([slots[user] for user in users], np.int64)
+
+    def learned(self, slots: npt.NDArray[np.int64], records: int, next_offset: int, now: float) -> None:
+        """``records`` up to ``next_offset`` have changed the profiles in ``slots``."""
+        if not self.records:
+            self.since = now
+        self.records += records
+        self.next = next_offset
+        self._turn += 1
+        self._changed[slots] = True
+        self._used[slots] = self._turn
+
+    def block(self) -> None:
+        """Let the profiles take in the blocks that were read; all their users must have been admitted."""
+        if self.new_blocks is None:
+            return
+        for user, until in self.new_blocks.until.items():
+            slot = self._slots[user]
+            self.rows[slot]["version"] = layout.VERSION
+            self.rows[slot]["blocked_until"] = until
+            self._changed[slot] = True
+        self.blocks, self.new_blocks = self.new_blocks.version, None
+
+    def snapshot(self) -> tuple[Save, Ack]:
+        """Everything unsaved as one save, and the acknowledgements it has to wait for."""
+        slots = np.flatnonzero(self._changed[: len(self._users)])
+        users = [self._users[slot] for slot in slots]
+        assert self.next is not None, "nothing was scored"
+        save = Save(self.number, self.begin, self.next, users, self.rows[slots], self.blocks)
+        ack, self.ack = self.ack, Ack()
+        self._changed[slots] = False
+        self.records = 0
+        return save, ack
+
+    def saved(self, save: Save, now: float) -> None:
+        """``save`` is in the store."""
+        self.begin = save.end
+        self.since = now
+        if len(self._slots) > self._capacity:
+            self._evict()
+
+    def _evict(self) -> None:
+        """Keep what is unsaved and the more recently used half of the capacity."""
+        count = len(self._users)
+        age = np.where(self._changed[:count], np.iinfo(np.int64).max, self._used[:count])
+        keep = np.sort(np.argsort(-age, kind="stable")[: max(self._capacity // 2, self.changed)])
+        self._users = [self._users[slot] for slot in keep]
+        self._slots = {user: slot for slot, user in enumerate(self._users)}
+        for array in (self.rows, self._changed, self._used):
+            array[: len(keep)] = array[keep]
+        self._changed[len(keep) :] = False
+
+    def _grow(self, slots: int) -> None:
+        size = len(self.rows)
+        if slots <= size:
+            return
+        more = max(slots, 2 * size) - size
+        self.rows = np.concatenate([self.rows, layout.empty(more)])
+        self._changed = np.concatenate([self._changed, np.zeros(more, np.bool_)])
+        self._used = np.concatenate([self._used, np.zeros(more, np.int64)])

@@ -1,0 +1,197 @@
+"""The plain source: confluent-kafka's Consumer and msgspec, which work everywhere.
+
+Purpose: record batches of one partition each, from a consumer in a group.
+
+Design: the group only shares partitions out; where a partition begins is the listener's answer, so
+`auto.offset.reset` is "error" and an offset that Kafka no longer has is an error with the range,
+never a silent jump. End-of-partition events tell a batch run that it is done, also when the last
+offsets belong to a transaction's markers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import groupby
+
+import numpy as np
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    TIMESTAMP_NOT_AVAILABLE,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicPartition,
+)
+
+from sentinel_cli.errors import KafkaUnreachable, LostRangeError, SentinelError
+from sentinel_cli.streaming.batches import Listener, Poison, RecordBatch
+from sentinel_cli.streaming.codec import Decoder
+
+# Seconds that a question to the broker may take.
+ANSWER_WITHIN = 10.0
+
+
+class PlainSource:
+    """``Source`` over ``consumer`` (made by ``streaming.kafka.consumer``) for one topic."""
+
+    def __init__(self, consumer: Consumer, topic: str, decoder: Decoder) -> None:
+        self.decoder = decoder
+        self._consumer = consumer
+        self._topic = topic
+        self._fresh: dict[int, int | None] = {}  # assigned since the poll began: partition to its start
+
+    def open(self, listener: Listener) -> None:
+        def assign(consumer: Consumer, partitions: list[TopicPartition]) -> None:
+            starts = listener.assigned([p.partition for p in partitions])
+            self._fresh.update(starts)
+            consumer.incremental_assign([self._at(p.partition, starts[p.partition]) for p in partitions])
+
+        def revoke(consumer: Consumer, partitions: list[TopicPartition]) -> None:
+            listener.revoked([p.partition for p in partitions])
+            consumer.incremental_unassign(partitions)
+
+        def lost(consumer: Consumer, partitions: list[TopicPartition]) -> None:
+            listener.lost([p.partition for p in partitions])
+            consumer.incremental_unassign(partitions)
+
+        self._consumer.subscribe([self._topic], on_assign=assign, on_revoke=revoke, on_lost=lost)
+
+    def poll(self, timeout: float, limit: int) -> list[RecordBatch]:
+        # A full `limit` would wait out its timeout; so one is awaited, and the rest taken as it is.
+        self._fresh.clear()
+        messages = self._consumer.consume(1, timeout)
+        if messages:
+            messages += self._consumer.consume(limit - 1, 0)
+        if self._fresh:
+            messages = self._after_assignment(messages)
+        return list(self._batches(messages))
+
+    def _after_assignment(self, messages: list[Message]) -> list[Message]:
+        """A poll that handed out a partition may hold records from before it: they are asked for again."""
+        for partition in {m.partition() for m in messages} & self._fresh.keys():
+            self.restart(partition, self._fresh[partition])  # type: ignore[arg-type, index]
+        return [m for m in messages if m.partition() not in self._fresh]
+
+    def _batches(self, messages: list[Message]) -> Iterator[RecordBatch]:
+        for partition, group in groupby(messages, Message.partition):
+            run = list(group)
+            records = [message for message in run if message.error() is None]
+            if records:
+                yield self._batch(partition, records)
+            for message in run:
+                error = message.error()
+                if error is not None and error.code() == KafkaError._PARTITION_EOF:
+                    yield self._batch(partition, [], end=message.offset())
+                elif error is not None:
+                    self._raise(message, error)
+
+    def _batch(self, partition: int | None, messages: list[Message], end: int | None = None) -> RecordBatch:
+        offsets = np.array([m.offset() for m in messages], np.int64)
+        arrived = np.array([_arrived(m) for m in messages], np.int64)
+        values = [m.value() for m in messages]
+        decoded = self.decoder.decode(values, arrived)
+        poison = [Poison(int(offsets[i]), messages[i].key(), values[i], why) for i, why in decoded.bad]
+        good = decoded.good
+        next_offset = end if end is not None else int(offsets[-1]) + 1
+        return RecordBatch(
+            partition=partition if partition is not None else -1,
+            first_offset=int(offsets[0]) if messages else next_offset,
+            next_offset=next_offset,
+            users=decoded.users,
+            columns=decoded.columns,
+            offsets=offsets if not poison else offsets[good],
+            arrived=arrived if not poison else arrived[good],
+            values=values if not poison else [values[i] for i in good],  # type: ignore[arg-type]
+            poison=poison,
+        )
+
+    def _raise(self, message: Message, error: KafkaError) -> None:
+        if error.code() == KafkaError._AUTO_OFFSET_RESET:
+            self._lost(message, error)
+        if error.fatal() or not error.retriable():
+            if error.code() in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC):
+                raise SentinelError(
+                    f"Kafka has no topic {self._topic!r}: create it with `sentinel topics create`."
+                )
+            if error.code() in PASSING:
+                return
+            raise SentinelError(f"Kafka stopped the consumer of {self._topic}: {error.str()}.")
+
+    def _lost(self, message: Message, error: KafkaError) -> None:
+        partition = message.partition()
+        first, end = self._watermarks(partition)
+        wanted = message.offset()
+        where = f"{self._topic}, partition {partition}"
+        raise LostRangeError(
+            f"Kafka no longer has what comes next in {where}: the profiles are true up to an offset "
+            f"outside what is kept, {first} to {end} (asked for: {wanted}, {error.str()})."
+        )
+
+    def _watermarks(self, partition: int | None) -> tuple[int, int]:
+        try:
+            return self._consumer.get_watermark_offsets(
+                TopicPartition(self._topic, partition), timeout=ANSWER_WITHIN, cached=False
+            )
+        except KafkaException as error:
+            raise KafkaUnreachable(f"Kafka does not say what {self._topic} holds: {error}.") from error
+
+    def serve(self, timeout: float) -> None:
+        assigned = self._consumer.assignment()
+        self._consumer.pause(assigned)
+        try:
+            for message in self._consumer.consume(1, timeout):
+                self._put_back(message)
+        finally:
+            self._consumer.resume(self._consumer.assignment())
+
+    def _put_back(self, message: Message) -> None:
+        """A record that was on its way when its partition was paused is asked for again."""
+        if message.error() is None:
+            self._consumer.seek(TopicPartition(self._topic, message.partition(), message.offset()))
+
+    def restart(self, partition: int, offset: int | None) -> None:
+        self._consumer.seek(self._at(partition, offset))
+
+    def commit(self, offsets: dict[int, int]) -> None:
+        places = [TopicPartition(self._topic, partition, offset) for partition, offset in offsets.items()]
+        try:
+            self._consumer.commit(offsets=places, asynchronous=True)
+        except KafkaException as error:
+            # Lag tools are told late; the truth is in the store.
+            if not error.args[0].retriable() and error.args[0].code() != KafkaError._NO_OFFSET:
+                raise
+
+    def end(self, partition: int) -> int:
+        _, end = self._consumer.get_watermark_offsets(TopicPartition(self._topic, partition), cached=True)
+        return int(end)
+
+    def ends(self) -> dict[int, tuple[int, int]]:
+        try:
+            known = self._consumer.list_topics(self._topic, timeout=ANSWER_WITHIN).topics[self._topic]
+        except KafkaException as error:
+            raise KafkaUnreachable(f"Kafka does not answer about {self._topic}: {error}.") from error
+        if known.error is not None:
+            raise SentinelError(f"Kafka has no topic {self._topic!r}: create it with `sentinel topics create`.")
+        return {partition: self._watermarks(partition) for partition in known.partitions}
+
+    def close(self) -> None:
+        self._consumer.close()
+
+    def _at(self, partition: int, offset: int | None) -> TopicPartition:
+        return TopicPartition(self._topic, partition, OFFSET_BEGINNING if offset is None else offset)
+
+
+# Conditions that librdkafka gets over by itself.
+PASSING = {
+    KafkaError._ALL_BROKERS_DOWN,
+    KafkaError._TRANSPORT,
+    KafkaError._TIMED_OUT,
+    KafkaError._RESOLVE,
+    KafkaError._MAX_POLL_EXCEEDED,
+}
+
+
+def _arrived(message: Message) -> int:
+    kind, milliseconds = message.timestamp()
+    return -1 if kind == TIMESTAMP_NOT_AVAILABLE else milliseconds

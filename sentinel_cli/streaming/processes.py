@@ -1,0 +1,114 @@
+"""Workers as processes: one or several of a kind, stopped together, their summaries collected.
+
+Purpose: `--workers N`. One worker runs in this very process; several are spawned and join the same
+consumer group, which shares the partitions out among them.
+
+Design: SIGINT and SIGTERM ask for a graceful end, a second one is answered by the default (the
+process ends at once, and what was not saved is repeated). A child whose parent is gone ends itself
+as if it had been asked to.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import multiprocessing.connection
+import os
+import signal
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from sentinel_cli.errors import SentinelError
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
+T_co = TypeVar("T_co", covariant=True)
+T = TypeVar("T")
+
+Stop = Callable[[], None]
+
+
+class Target(Protocol[T_co]):
+    """What a worker process runs: it registers how it is stopped, and returns its summary."""
+
+    def __call__(self, register_stop: Callable[[Stop], None]) -> T_co: ...
+
+
+def run_workers(target: Target[T], workers: int) -> list[T]:
+    """Run ``workers`` of ``target`` (picklable) to their end and return their summaries.
+
+    The first worker's error stops the others and is raised.
+    """
+    if workers == 1:
+        return [target(_stop_on_signals)]
+    context = multiprocessing.get_context("spawn")
+    children: list[tuple[Any, Connection]] = []
+    for _ in range(workers):
+        ours, theirs = context.Pipe(duplex=False)
+        child = context.Process(target=_child, args=(target, theirs))
+        child.start()
+        theirs.close()
+        children.append((child, ours))
+
+    def stop_all() -> None:
+        for child, _ in children:
+            if child.is_alive():
+                os.kill(child.pid, signal.SIGTERM)
+
+    _stop_on_signals(stop_all)
+    return _collect(children, stop_all)
+
+
+def _collect(children: list[tuple[Any, Connection]], stop_all: Stop) -> list[Any]:
+    waiting = {ours: child for child, ours in children}
+    summaries: list[Any] = []
+    failure: BaseException | None = None
+    while waiting:
+        for ready in multiprocessing.connection.wait(list(waiting)):
+            child = waiting.pop(ready)  # type: ignore[call-overload]
+            try:
+                answer = ready.recv()  # type: ignore[union-attr]
+            except EOFError:
+                child.join()
+                answer = SentinelError(
+                    f"A worker process ({child.pid}) ended without a word (exit code {child.exitcode}); "
+                    "what it had not saved is repeated by the next one."
+                )
+            if isinstance(answer, BaseException):
+                failure = failure or answer
+                stop_all()
+            else:
+                summaries.append(answer)
+            child.join()
+    if failure is not None:
+        raise failure
+    return summaries
+
+
+def _child(target: Target[Any], answer: Connection) -> None:
+    try:
+        answer.send(target(_stop_in_child))
+    except Exception as error:  # noqa: BLE001 - it is the parent's to raise
+        answer.send(error if isinstance(error, SentinelError) else SentinelError(f"A worker failed: {error!r}."))
+
+
+def _stop_in_child(stop: Stop) -> None:
+    _stop_on_signals(stop)
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "a child has a parent"
+
+    def watch() -> None:
+        parent.join()
+        stop()
+
+    threading.Thread(target=watch, name="watch-parent", daemon=True).start()
+
+
+def _stop_on_signals(stop: Stop) -> None:
+    def handle(number: int, _frame: object) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        stop()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, handle)

@@ -1,0 +1,446 @@
+"""The detector's loop: transactions in, alerts out, profiles and offset saved together.
+
+Purpose: the order of delivery that makes each transaction change its user's profile exactly once,
+whatever dies. For one batch of one partition, which is what it delivered since its last save:
+
+    Step 1  take records; what is no transaction comes as a value
+    Step 2  load the profiles that are not held yet, at the offset that the batch began at
+    Step 3  score and learn
+    Step 4  send alerts and dead letters at once, and let no save begin before all are acknowledged
+    Step 5  one atomic write: every changed profile and the new offset, if the offset is still the old
+    Step 6  commit the offset to Kafka, for lag tools alone
+
+A crash between any two of them repeats the batch from the state it began with, and makes the same
+alerts with the same ids. A refused write (another worker owns the partition now) drops the local
+state and starts again from what is stored. While the store is away nothing is scored beyond the
+batch, the membership is kept, and the same call is made again.
+
+Design: one thread runs the loop; ``executor`` runs step 5, so that saving one batch overlaps with
+scoring the next. Source, sink, store, clock and executor are arguments, so that a test can drive
+every interleaving.
+
+Not here: how records become columns (``codec``), what a score is (``engine``).
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import msgspec
+import numpy as np
+
+from profiles.contract import Blocks, Save, Store, StoreAway
+from sentinel_cli.engine import kernel, scoring
+from sentinel_cli.engine.scorecard import Scorecard
+from sentinel_cli.engine.severity import Policy
+from sentinel_cli.errors import RedisUnreachable, SentinelError
+from sentinel_cli.streaming import alerts
+from sentinel_cli.streaming.batches import Ack, Clock, RecordBatch, Sink, Source
+from sentinel_cli.streaming.partition import Partition
+from sentinel_cli.telemetry.stats import LatencyHistogram
+
+log = logging.getLogger("sentinel.worker")
+
+# Seconds. The first wait for a store that is away, and the longest; each wait doubles.
+FIRST_WAIT, LONGEST_WAIT = 0.05, 1.0
+# The longest that one poll waits for records when nothing else is due.
+IDLE = 0.1
+# How long a poll waits while a save is under way, so that its end is seen soon.
+BUSY = 0.005
+# A partition without traffic looks for new blocks this many save intervals apart.
+BLOCKS_EVERY = 5
+# What a revoked partition may take to be saved before it is left to the next owner to repeat.
+HAND_OVER = 10.0
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the loop is told: topics, limits, intervals in seconds."""
+
+    topic: str
+    alerts_topic: str
+    dead_letters_topic: str
+    threshold: float
+    batch_size: int = 20_000
+    poll_limit: int = 10_000
+    save_interval: float = 0.1
+    save_profiles: int = 5_000
+    profile_cache: int = 1_000_000
+
+
+@dataclass
+class Counts:
+    """What the loop has done since it started."""
+
+    processed: int = 0
+    duplicates: int = 0
+    dead_letters: int = 0
+    saves: int = 0
+    conflicts: int = 0
+    alerts: Counter[str] = field(default_factory=Counter)
+    latency: LatencyHistogram = field(default_factory=LatencyHistogram)
+
+
+@dataclass
+class Saving:
+    """A save on its way: waiting for acknowledgements, then for the store."""
+
+    save: Save
+    ack: Ack
+    future: Future[tuple[bool, Blocks | None]] | None = None
+    not_before: float = 0.0
+    wait: float = FIRST_WAIT
+
+
+class Worker:
+    """One detector in a consumer group; it is the ``Listener`` of its source."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        source: Source,
+        sink: Sink,
+        store: Store,
+        clock: Clock,
+        executor: Executor,
+        scorecard: Scorecard,
+        policy: Policy,
+    ) -> None:
+        self.counts = Counts()
+        self.paused = ""
+        self.scorecard = scorecard
+        self.policy = policy
+        self._plan = plan
+        self._source, self._sink, self._store = source, sink, store
+        self._clock, self._executor = clock, executor
+        self._partitions: dict[int, Partition] = {}
+        self._savings: dict[int, Saving] = {}
+        self._skipping: set[int] = set()  # begun anew in this turn: what was polled before is void
+        self._leaving = False  # partitions are being given back: save, and begin nothing
+        self._look: dict[int, float] = {}
+        self._stop = threading.Event()
+
+    # ---- the loop
+
+    def run(self, *, until_end: bool = False, each_turn: Callable[[], None] = lambda: None) -> None:
+        """Work until ``stop`` is called, or up to the end offsets seen now; then save and leave."""
+        ends = {p: end for p, (first, end) in self._source.ends().items() if end > first} if until_end else None
+        self._source.open(self)
+        try:
+            while not self._stop.is_set():
+                self.turn()
+                each_turn()
+                if ends is not None and self._reached(ends):
+                    break
+            self._save_all()
+        except BaseException:
+            self.lost(list(self._partitions))  # what is unsaved is repeated, by whoever comes next
+            raise
+        finally:
+            self._leaving = True
+            self._source.close()
+
+    def stop(self) -> None:
+        """Finish the turn, save, and return from ``run``. May be called from a signal handler."""
+        self._stop.set()
+
+    def turn(self) -> None:
+        """Take what has arrived, and move every save on by what can be done now."""
+        batches = self._source.poll(self._patience(), self._plan.poll_limit)  # Step 1
+        self._skipping.clear()
+        for batch in batches:
+            if batch.partition not in self._skipping:
+                self._take(batch)
+        self._sink.poll()
+        for partition in list(self._partitions.values()):
+            self._look_for_blocks(partition)
+            self._move(partition)
+
+    def lag(self) -> int:
+        """Records behind the end, over the partitions this worker holds."""
+        behind = (self._source.end(p.number) - (p.next or 0) for p in self._partitions.values())
+        return sum(max(records, 0) for records in behind)
+
+    def partitions(self) -> list[int]:
+        return sorted(self._partitions)
+
+    def _patience(self) -> float:
+        return BUSY if self._savings else min(IDLE, self._plan.save_interval)
+
+    def _reached(self, ends: dict[int, int]) -> bool:
+        """Whether everything up to ``ends`` is saved, by whichever worker."""
+        if self._savings or any(p.unsaved for p in self._partitions.values()):
+            return False
+        mine = {number: partition.begin for number, partition in self._partitions.items()}
+        if any((mine[p] or 0) < end for p, end in ends.items() if p in mine):
+            return False
+        try:
+            return all((self._store.start(p)[0] or 0) >= end for p, end in ends.items() if p not in mine)
+        except StoreAway:
+            return False
+
+    # ---- steps 2 to 4
+
+    def _take(self, batch: RecordBatch) -> None:
+        partition = self._partitions.get(batch.partition)
+        if partition is None or (partition.next is not None and batch.next_offset <= partition.next):
+            return
+        self._make_room(partition)
+        if self._partitions.get(batch.partition) is not partition:
+            return
+        if not self._load(partition, batch.users):  # Step 2
+            self._skipping.add(batch.partition)  # nothing may be scored behind a gap
+            return
+        slots = partition.slots(batch.users)
+        scored = scoring.score(  # Step 3
+            partition.rows, slots, batch.columns, self.scorecard, self._plan.threshold
+        )
+        self._say(partition, batch, scored)  # Step 4
+        learnt = scored.status != kernel.DUPLICATE
+        partition.learned(slots[learnt], len(slots) + len(batch.poison), batch.next_offset, self._clock.monotonic())
+        self._count(batch, learnt)
+
+    def _make_room(self, partition: Partition) -> None:
+        """Back-pressure: a batch that is full waits here until the save before it is done."""
+        begun = self._clock.monotonic()
+        while partition.records >= self._plan.batch_size and not self._stop.is_set():
+            self._move(partition)
+            saving = self._savings.get(partition.number)
+            if saving is None or self._partitions.get(partition.number) is not partition:
+                return
+            self._wait_for(saving)
+            if self._clock.monotonic() - begun > LONGEST_WAIT:
+                self._source.serve(IDLE)
+
+    def _wait_for(self, saving: Saving) -> None:
+        """Wait a moment for whatever this save waits for."""
+        if saving.future is None:
+            self._sink.poll(BUSY)
+            return
+        try:
+            saving.future.exception(timeout=BUSY)
+        except TimeoutError:
+            return
+
+    def _load(self, partition: Partition, users: list[str]) -> bool:
+        """Step 2; False if the partition is no longer ours, or starts again."""
+        missing = partition.missing(users)
+        if not missing:
+            return True
+        loaded = self._patiently(partition, lambda: self._store.load(partition.number, missing))
+        if loaded is None:
+            return False
+        saving = self._savings.get(partition.number)
+        true_at = {partition.begin} if saving is None else {partition.begin, saving.save.end}
+        if loaded.offset not in true_at:
+            self._start_again(partition)
+            return False
+        partition.admit(missing, loaded.profiles)
+        return True
+
+    def _say(self, partition: Partition, batch: RecordBatch, scored: scoring.Scored) -> None:
+        """Step 4: alerts and dead letters, counted by the acknowledgements the next save waits for."""
+        plan, ack = self._plan, partition.ack
+        for alert in alerts.of_batch(batch, scored, plan.topic, self.scorecard, self.policy):
+            value = msgspec.json.encode(alert)
+            self._sink.send(plan.alerts_topic, alert.user_id.encode(), value, {"alert_id": alert.alert_id}, ack)
+            self.counts.alerts[alert.severity] += 1
+        for poison in batch.poison:
+            headers = alerts.dead_letter_headers(poison, plan.topic, batch.partition)
+            self._sink.send(plan.dead_letters_topic, poison.key, poison.value, headers, ack)
+            self.counts.dead_letters += 1
+            log.warning("%s-%d offset %d: %s", plan.topic, batch.partition, poison.offset, poison.reason)
+
+    def _count(self, batch: RecordBatch, learnt: np.ndarray) -> None:
+        self.counts.processed += len(learnt)
+        self.counts.duplicates += int(len(learnt) - learnt.sum())
+        arrived = batch.arrived[batch.arrived >= 0]
+        if len(arrived):
+            self.counts.latency.add(self._clock.wall() * 1_000 - arrived)
+
+    # ---- steps 5 and 6
+
+    def _move(self, partition: Partition) -> None:
+        """Begin a save that is due, or move the one under way on by what can be done now."""
+        saving = self._savings.get(partition.number)
+        if saving is None:
+            if not self._due(partition) or not self._load_blocked(partition):
+                return
+            partition.block()
+            saving = self._savings[partition.number] = Saving(*partition.snapshot())
+        if saving.ack.failed:
+            raise SentinelError(
+                f"Kafka refused an alert or a dead letter of {self._plan.topic}-{partition.number} "
+                f"({saving.ack.failed}): nothing of its batch was saved, and it will be repeated."
+            )
+        if saving.future is None:
+            if saving.ack.pending or self._clock.monotonic() < saving.not_before:
+                return
+            saving.future = self._executor.submit(self._write, saving.save)  # Step 5
+        if saving.future.done():
+            self._written(partition, saving)
+
+    def _due(self, partition: Partition) -> bool:
+        if not partition.unsaved or partition.next is None:
+            return False
+        plan = self._plan
+        return (
+            self._clock.monotonic() - partition.since >= plan.save_interval
+            or partition.records >= plan.batch_size
+            or partition.changed >= plan.save_profiles
+            or self._stop.is_set()
+        )
+
+    def _write(self, save: Save) -> tuple[bool, Blocks | None]:
+        """Step 5, and a look at the blocks; runs in the executor."""
+        if not self._store.save(save):
+            return False, None
+        try:
+            return True, self._store.blocks(save.partition, save.blocks)
+        except StoreAway:
+            return True, None  # the save stands; the blocks are seen with the next one
+
+    def _written(self, partition: Partition, saving: Saving) -> None:
+        assert saving.future is not None
+        try:
+            stored, blocks = saving.future.result()
+        except StoreAway as error:
+            # It may have landed all the same: then the next try is refused, and starts again from it.
+            self._pause(str(error))
+            saving.future, saving.not_before = None, self._clock.monotonic() + saving.wait
+            saving.wait = min(2 * saving.wait, LONGEST_WAIT)
+            return
+        del self._savings[partition.number]
+        self._pause("")
+        if not stored:
+            self._start_again(partition)
+            return
+        partition.saved(saving.save, self._clock.monotonic())
+        partition.new_blocks = blocks
+        self.counts.saves += 1
+        self._source.commit({partition.number: saving.save.end})  # Step 6
+
+    def _load_blocked(self, partition: Partition) -> bool:
+        """Hold the profiles of users whose block changed, so that they can take it in."""
+        if partition.new_blocks is None:
+            return True
+        return self._load(partition, list(partition.new_blocks.until))
+
+    def _look_for_blocks(self, partition: Partition) -> None:
+        """Without traffic there are no saves that would look; so that the next transaction meets them."""
+        now = self._clock.monotonic()
+        if partition.unsaved or partition.number in self._savings or now < self._look.get(partition.number, 0.0):
+            return
+        self._look[partition.number] = now + BLOCKS_EVERY * self._plan.save_interval
+        try:
+            partition.new_blocks = self._store.blocks(partition.number, partition.blocks)
+        except StoreAway as error:
+            self._pause(str(error))
+
+    # ---- whose partitions they are
+
+    def assigned(self, partitions: list[int]) -> dict[int, int | None]:
+        starts: dict[int, int | None] = {}
+        for number in partitions:
+            starts[number] = self._begin(number)
+        return starts
+
+    def revoked(self, partitions: list[int]) -> None:
+        """Save what is unsaved; what cannot be in time is repeated by the next owner."""
+        deadline = self._clock.monotonic() + HAND_OVER
+        leaving, self._leaving = self._leaving, True
+        for number in partitions:
+            while number in self._partitions and self._clock.monotonic() < deadline:
+                if not self._finish(self._partitions[number]):
+                    break
+        self._leaving = leaving
+        self.lost(partitions)
+
+    def lost(self, partitions: list[int]) -> None:
+        for number in partitions:
+            self._partitions.pop(number, None)
+            self._savings.pop(number, None)
+
+    def _begin(self, number: int) -> int | None:
+        """Hold ``number`` from what is stored; waits while the store is away."""
+        wait = FIRST_WAIT
+        while True:
+            try:
+                offset, blocks = self._store.start(number)
+                break
+            except StoreAway as error:
+                self._pause(str(error))
+                if self._stop.wait(wait):
+                    raise RedisUnreachable(f"Stopped while Redis was away ({error}); nothing is lost.") from error
+                wait = min(2 * wait, LONGEST_WAIT)
+        self._pause("")
+        capacity = max(self._plan.profile_cache // (len(self._partitions) + 1), 1)
+        self._partitions[number] = Partition(number, offset, blocks, capacity, self._clock.monotonic())
+        self._skipping.add(number)
+        return offset
+
+    def _start_again(self, partition: Partition) -> None:
+        """Drop what is held of a partition and go on from what is stored."""
+        self.counts.conflicts += 1
+        log.warning("%s-%d: the stored offset has moved; starting again from it", self._plan.topic, partition.number)
+        self.lost([partition.number])
+        if self._leaving:
+            return
+        self._source.restart(partition.number, self._begin(partition.number))
+
+    def _finish(self, partition: Partition) -> bool:
+        """One try at having nothing unsaved; True if another one is needed."""
+        partition.new_blocks = None  # the next owner reads them
+        if partition.number not in self._savings and not partition.unsaved:
+            return False
+        partition.since = -np.inf  # due now
+        self._move(partition)
+        saving = self._savings.get(partition.number)
+        if saving is not None:
+            self._wait_for(saving)
+        return True
+
+    def _save_all(self) -> None:
+        deadline = self._clock.monotonic() + HAND_OVER
+        self._leaving = True
+        for partition in list(self._partitions.values()):
+            while self._partitions.get(partition.number) is partition and self._finish(partition):
+                if self._clock.monotonic() > deadline and self.paused:
+                    raise RedisUnreachable(
+                        f"Stopped while Redis was away ({self.paused}); what was not saved will be repeated."
+                    )
+
+    # ---- a store that is away
+
+    def _patiently(self, partition: Partition, call: Callable[[], T]) -> T | None:
+        """``call``, again and again while the store is away; None if the partition is lost meanwhile."""
+        wait = FIRST_WAIT
+        while True:
+            try:
+                answer = call()
+            except StoreAway as error:
+                self._pause(str(error))
+                if self._stop.is_set():
+                    return None
+                self._source.serve(wait)
+                wait = min(2 * wait, LONGEST_WAIT)
+                if self._partitions.get(partition.number) is not partition:
+                    return None
+            else:
+                self._pause("")
+                return answer
+
+    def _pause(self, why: str) -> None:
+        if why and not self.paused:
+            log.warning("paused: %s", why)
+        elif self.paused and not why:
+            log.warning("going on after: %s", self.paused)
+        self.paused = why
