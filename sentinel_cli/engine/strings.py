@@ -69,6 +69,12 @@ def countries(strings: list[str]) -> npt.NDArray[np.uint16]:
     return np.array([_country(s) for s in strings], np.uint16)
 
 
+def folded(hashed: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint16]:
+    """Hashes in 16 bits, for a column that takes few values; only 0 gives 0."""
+    short = (hashed ^ (hashed >> np.uint32(16))).astype(np.uint16)
+    return np.where((short == 0) & (hashed != 0), np.uint16(1), short)
+
+
 _known_countries: dict[str, int] = {}
 
 
