@@ -14,7 +14,7 @@ HASHED := --require-hashes --requirement constraints.txt
 PROJECT := --no-deps --no-build-isolation --editable .
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench warm constraints clean
+.PHONY: help demo test lint format bench warm reference constraints clean
 
 help: ## Show this list.
 	@sed -n 's/^\([a-z][a-z]*\):.*## \(.*\)/  make \1  \2/p' Makefile | awk '{n=$$2; $$1=$$2=""; printf "  make %-12s%s\n", n, $$0}'
@@ -41,6 +41,9 @@ bench: warm ## Measure throughput and latency on this machine.
 
 warm: $(INSTALLED)
 	@$(BIN)/python -m sentinel_cli.engine
+
+reference: $(INSTALLED) ## Write docs/reference anew from the code.
+	@$(BIN)/python docs/reference/generate.py
 
 constraints: $(INSTALLED) ## Resolve constraints.txt anew from pyproject.toml.
 	$(BIN)/uv pip compile pyproject.toml --extra local --group dev --universal --python-version 3.11 \

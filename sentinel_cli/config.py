@@ -88,7 +88,7 @@ class Table(BaseModel):
 class KafkaSettings(Table):
     """Apache Kafka. Every key that is not below goes to librdkafka: "security.protocol" = "SASL_SSL"."""
 
-    servers: Servers = Field("localhost:9092", description="Bootstrap servers.")
+    servers: Servers = Field("localhost:9092", description="Kafka's bootstrap servers.")
     debug: Text = Field("", description="librdkafka's debug contexts, as in 'broker,topic'.")
     schema_registry_url: Url = Field(
         None, description="With it records travel as Avro, else as JSON.", examples=["http://localhost:8081"]
@@ -99,8 +99,8 @@ class KafkaSettings(Table):
 class RedisSettings(Table):
     """Redis or Valkey. Every key that is not below goes to redis-py: socket_timeout = 2.5."""
 
-    host: Name = Field("localhost", description="Its host.")
-    port: Port = Field(6379, description="Its port.")
+    host: Name = Field("localhost", description="Host of Redis or Valkey.")
+    port: Port = Field(6379, description="Port of Redis or Valkey.")
     db: Database = Field(0, description="Number of the database.")
     username: OptionalText = Field(
         None, description="User, where access control lists name some.", examples=["sentinel"]
