@@ -12,18 +12,21 @@ Not here: topics and records on them, and who uses the stack.
 
 from __future__ import annotations
 
-from sentinel_cli.stack.lifecycle import erase, owned, start, status, stop
+from sentinel_cli.stack.lifecycle import PARTITIONS, data, erase, owned, settings, start, status, stop
 from sentinel_cli.stack.report import ConsoleReport, Report, Silent
 from sentinel_cli.stack.state import Server, Stack
 
 __all__ = [
+    "PARTITIONS",
     "ConsoleReport",
     "Report",
     "Server",
     "Silent",
     "Stack",
+    "data",
     "erase",
     "owned",
+    "settings",
     "start",
     "status",
     "stop",

