@@ -137,7 +137,9 @@ sys.exit(boundary.run(lambda: {command}, Context()))
     return ran.returncode, stderr
 
 
-@pytest.mark.parametrize("command", ["print('x' * 1_000_000)", "print('x')", "app()"])
+@pytest.mark.parametrize(
+    "command", ["print('x' * 1_000_000)", "print('x')", "Context().out.print('x')", "app()"]
+)
 def test_a_reader_that_goes_away_ends_the_command_quietly(command: str) -> None:
     assert without_a_reader(command) == (0, "")
 
