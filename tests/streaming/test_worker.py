@@ -235,7 +235,7 @@ def test_stopping_while_the_store_is_away_says_so_and_loses_nothing(
 
     def cut() -> None:
         run.clock.now += 0.03
-        if run.worker.counts.saves > 3:
+        if run.worker.counts.processed >= 120:
             store.trouble = iter(["away"] * 10_000)
             run.worker.stop()
 
