@@ -9,9 +9,18 @@ Not here: how records are read and written (``streaming.codec``), what the numbe
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 from msgspec import Meta, Raw, Struct
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def rfc3339(microseconds: int) -> str:
+    """A time since 1970 as records and `--json` carry it: RFC 3339 in UTC."""
+    return (EPOCH + timedelta(microseconds=microseconds)).isoformat().replace("+00:00", "Z")
+
 
 # A user id becomes part of a Redis key, a device id of a hash: 256 bytes is far above any real
 # identifier and far below what could hurt (Kafka's own default limit of a record is 1 MB).

@@ -1,13 +1,12 @@
-"""Alerts and dead letters: what a worker says on its topics.
+"""Alerts: what a detector says on its topic.
 
-Purpose: turn what the engine kept of a batch into the records that others read. Both depend on the
-transaction alone, so that scoring a batch again says the same.
+Purpose: turn what the engine kept of a batch into the records that others read. They depend on
+the transaction alone, so that scoring a batch again says the same.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 
 import msgspec
 
@@ -16,10 +15,8 @@ from sentinel_cli.engine import scoring
 from sentinel_cli.engine.scorecard import Scorecard
 from sentinel_cli.engine.scoring import Scored
 from sentinel_cli.engine.severity import Policy
-from sentinel_cli.records import Alert, Source
-from sentinel_cli.streaming.batches import Poison, RecordBatch
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+from sentinel_cli.records import Alert, Source, rfc3339
+from sentinel_cli.streaming.batches import RecordBatch
 
 
 class _Ids(msgspec.Struct, gc=False):
@@ -34,12 +31,9 @@ def alert_id(transaction_id: str, time: int) -> str:
     return f"alert_{transaction_id}_{time // 1_000_000}"
 
 
-def rfc3339(time: int) -> str:
-    """Event time in microseconds as RFC 3339 in UTC."""
-    return (EPOCH + timedelta(microseconds=time)).isoformat().replace("+00:00", "Z")
-
-
-def of_batch(batch: RecordBatch, scored: Scored, topic: str, card: Scorecard, policy: Policy) -> Iterator[Alert]:
+def of_batch(
+    batch: RecordBatch, scored: Scored, topic: str, card: Scorecard, policy: Policy
+) -> Iterator[Alert]:
     """An alert for each row that the engine kept, in stream order."""
     for at, row in enumerate(scored.kept.tolist()):
         features = scored.features[at].tolist()
@@ -61,13 +55,3 @@ def of_batch(batch: RecordBatch, scored: Scored, topic: str, card: Scorecard, po
             config_version=card.version,
             source=Source(topic, batch.partition, int(batch.offsets[row])),
         )
-
-
-def dead_letter_headers(poison: Poison, topic: str, partition: int) -> dict[str, str]:
-    """What a dead letter says beside the source bytes."""
-    return {
-        "error": poison.reason,
-        "source.topic": topic,
-        "source.partition": str(partition),
-        "source.offset": str(poison.offset),
-    }

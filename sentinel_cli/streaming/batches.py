@@ -9,7 +9,7 @@ Not here: how a source makes them (``plain_source``), what the loop does with th
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,12 +18,21 @@ from sentinel_cli.engine.columns import Columns
 
 
 class Poison(NamedTuple):
-    """A record that is no transaction, as a value: its bytes untouched and why."""
+    """A record that is not what its topic carries, as a value: its bytes untouched and why."""
 
     offset: int
     key: bytes | None
     value: bytes | None
     reason: str
+
+    def headers(self, topic: str, partition: int) -> dict[str, str]:
+        """What its dead letter says beside the source bytes."""
+        return {
+            "error": self.reason,
+            "source.topic": topic,
+            "source.partition": str(partition),
+            "source.offset": str(self.offset),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +67,19 @@ class Listener(Protocol):
         """These are another worker's already: forget them."""
 
 
-class Source(Protocol):
-    """A consumer in a group. Every method may raise KafkaUnreachable or LostRangeError."""
+B = TypeVar("B")
+
+
+class Source(Protocol[B]):
+    """A consumer in a group, whose batches are of kind ``B``.
+
+    Every method may raise KafkaUnreachable or LostRangeError.
+    """
 
     def open(self, listener: Listener) -> None:
         """Join the group; ``listener`` hears what is assigned."""
 
-    def poll(self, timeout: float, limit: int) -> list[RecordBatch]:
+    def poll(self, timeout: float, limit: int) -> list[B]:
         """What has arrived, at most ``limit`` records; waits up to ``timeout`` seconds for the first.
 
         An empty batch says that the end of its partition was reached at ``next_offset``.
@@ -92,7 +107,9 @@ class Source(Protocol):
 class Sink(Protocol):
     """A producer whose acknowledgements are counted."""
 
-    def send(self, topic: str, key: bytes | None, value: bytes | None, headers: dict[str, str], ack: Ack) -> None:
+    def send(
+        self, topic: str, key: bytes | None, value: bytes | None, headers: dict[str, str], ack: Ack
+    ) -> None:
         """Hand over one record; ``ack`` counts it until the broker has it. Waits while the queue is full."""
 
     def poll(self, timeout: float = 0.0) -> None:

@@ -25,7 +25,7 @@ from sentinel_cli.engine import scorecard, scoring, severity
 from sentinel_cli.errors import ScorecardError
 from sentinel_cli.streaming import kafka, topics
 from sentinel_cli.streaming.codec import Decoder
-from sentinel_cli.streaming.plain_source import PlainSource
+from sentinel_cli.streaming.plain_source import Columnar, PlainSource
 from sentinel_cli.streaming.sink import KafkaSink
 from sentinel_cli.streaming.worker import Plan, Worker, log
 from sentinel_cli.telemetry.stats import LatencyHistogram, WorkerSnapshot
@@ -75,14 +75,15 @@ def run(
     connection.reachable(client)
     scoring.warm(report)
     topic = settings.topic(topics.TRANSACTIONS)
-    source = PlainSource(kafka.consumer(settings, _group(settings), **_CONSUMER), topic, Decoder(card.record_features))
+    columnar = Columnar(Decoder(card.record_features))
+    source = PlainSource(kafka.consumer(settings, _group(settings), **_CONSUMER), topic, columnar)
     sink = KafkaSink(kafka.producer(settings, **{"linger.ms": 0}))
     store = RedisStore(client, Keys(settings.redis_prefix, topic))
     with ThreadPoolExecutor(1, thread_name_prefix="save") as executor:
         worker = Worker(_plan(settings), source, sink, store, SystemClock(), executor, card, policy)
         register_stop(worker.stop)
         began = _Start()
-        reload = _Reload(settings.detect.scorecard, worker, source)
+        reload = _Reload(settings.detect.scorecard, worker, columnar)
         herald = _Herald(worker, began, tell, reload)
         worker.run(until_end=exit_at_end, each_turn=herald)
     return _summary(worker, began)
@@ -120,8 +121,8 @@ class _Start:
 class _Reload:
     """Puts a changed scorecard in force; a bad one is refused, and the old one stays."""
 
-    def __init__(self, path: Path | None, worker: Worker, source: PlainSource) -> None:
-        self._path, self._worker, self._source = path, worker, source
+    def __init__(self, path: Path | None, worker: Worker, columnar: Columnar) -> None:
+        self._path, self._worker, self._columnar = path, worker, columnar
         self._seen = self._stamp()
 
     def _stamp(self) -> tuple[int, int] | None:
@@ -143,7 +144,7 @@ class _Reload:
         except ScorecardError as error:
             log.error("the scorecard in force stays: %s", error)
             return
-        self._source.decoder = Decoder(card.record_features)
+        self._columnar.decoder = Decoder(card.record_features)
         self._worker.scorecard = card
         log.warning("scorecard %s is in force, version %s", card.name, card.version[:12])
 

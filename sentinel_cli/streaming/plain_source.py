@@ -10,8 +10,9 @@ offsets belong to a transaction's markers.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import groupby
+from typing import Generic
 
 import numpy as np
 from confluent_kafka import (
@@ -25,18 +26,48 @@ from confluent_kafka import (
 )
 
 from sentinel_cli.errors import KafkaUnreachable, LostRangeError, SentinelError
-from sentinel_cli.streaming.batches import Listener, Poison, RecordBatch
+from sentinel_cli.streaming.batches import B, Listener, Poison, RecordBatch
 from sentinel_cli.streaming.codec import Decoder
 
 # Seconds that a question to the broker may take.
 ANSWER_WITHIN = 10.0
 
 
-class PlainSource:
-    """``Source`` over ``consumer`` (made by ``streaming.kafka.consumer``) for one topic."""
+class Columnar:
+    """Makes record batches of transactions; ``decoder`` may be exchanged between two polls."""
 
-    def __init__(self, consumer: Consumer, topic: str, decoder: Decoder) -> None:
+    def __init__(self, decoder: Decoder) -> None:
         self.decoder = decoder
+
+    def __call__(self, partition: int, messages: list[Message], next_offset: int) -> RecordBatch:
+        offsets = np.array([m.offset() for m in messages], np.int64)
+        arrived = np.array([arrived_ms(m) for m in messages], np.int64)
+        values = [m.value() for m in messages]
+        decoded = self.decoder.decode(values, arrived)
+        poison = [Poison(int(offsets[i]), messages[i].key(), values[i], why) for i, why in decoded.bad]
+        good = decoded.good
+        return RecordBatch(
+            partition=partition,
+            first_offset=int(offsets[0]) if messages else next_offset,
+            next_offset=next_offset,
+            users=decoded.users,
+            columns=decoded.columns,
+            offsets=offsets if not poison else offsets[good],
+            arrived=arrived if not poison else arrived[good],
+            values=[values[i] for i in good],  # type: ignore[misc]
+            poison=poison,
+        )
+
+
+class PlainSource(Generic[B]):
+    """``Source`` over ``consumer`` (made by ``streaming.kafka.consumer``) for one topic.
+
+    ``make`` turns what one poll took of a partition into a batch: its number, its messages in order
+    (none at its end), and the offset after them.
+    """
+
+    def __init__(self, consumer: Consumer, topic: str, make: Callable[[int, list[Message], int], B]) -> None:
+        self._make = make
         self._consumer = consumer
         self._topic = topic
         self._fresh: dict[int, int | None] = {}  # assigned since the poll began: partition to its start
@@ -57,7 +88,7 @@ class PlainSource:
 
         self._consumer.subscribe([self._topic], on_assign=assign, on_revoke=revoke, on_lost=lost)
 
-    def poll(self, timeout: float, limit: int) -> list[RecordBatch]:
+    def poll(self, timeout: float, limit: int) -> list[B]:
         # A full `limit` would wait out its timeout; so one is awaited, and the rest taken as it is.
         self._fresh.clear()
         messages = self._consumer.consume(1, timeout)
@@ -69,42 +100,22 @@ class PlainSource:
 
     def _after_assignment(self, messages: list[Message]) -> list[Message]:
         """A poll that handed out a partition may hold records from before it: they are asked for again."""
-        for partition in {m.partition() for m in messages} & self._fresh.keys():
-            self.restart(partition, self._fresh[partition])  # type: ignore[arg-type, index]
-        return [m for m in messages if m.partition() not in self._fresh]
+        for partition in {_partition(m) for m in messages} & self._fresh.keys():
+            self.restart(partition, self._fresh[partition])
+        return [m for m in messages if _partition(m) not in self._fresh]
 
-    def _batches(self, messages: list[Message]) -> Iterator[RecordBatch]:
-        for partition, group in groupby(messages, Message.partition):
+    def _batches(self, messages: list[Message]) -> Iterator[B]:
+        for partition, group in groupby(messages, _partition):
             run = list(group)
             records = [message for message in run if message.error() is None]
             if records:
-                yield self._batch(partition, records)
+                yield self._make(partition, records, _offset(records[-1]) + 1)
             for message in run:
                 error = message.error()
                 if error is not None and error.code() == KafkaError._PARTITION_EOF:
-                    yield self._batch(partition, [], end=message.offset())
+                    yield self._make(partition, [], _offset(message))
                 elif error is not None:
                     self._raise(message, error)
-
-    def _batch(self, partition: int | None, messages: list[Message], end: int | None = None) -> RecordBatch:
-        offsets = np.array([m.offset() for m in messages], np.int64)
-        arrived = np.array([_arrived(m) for m in messages], np.int64)
-        values = [m.value() for m in messages]
-        decoded = self.decoder.decode(values, arrived)
-        poison = [Poison(int(offsets[i]), messages[i].key(), values[i], why) for i, why in decoded.bad]
-        good = decoded.good
-        next_offset = end if end is not None else int(offsets[-1]) + 1
-        return RecordBatch(
-            partition=partition if partition is not None else -1,
-            first_offset=int(offsets[0]) if messages else next_offset,
-            next_offset=next_offset,
-            users=decoded.users,
-            columns=decoded.columns,
-            offsets=offsets if not poison else offsets[good],
-            arrived=arrived if not poison else arrived[good],
-            values=values if not poison else [values[i] for i in good],  # type: ignore[arg-type]
-            poison=poison,
-        )
 
     def _raise(self, message: Message, error: KafkaError) -> None:
         if error.code() == KafkaError._AUTO_OFFSET_RESET:
@@ -119,16 +130,16 @@ class PlainSource:
             raise SentinelError(f"Kafka stopped the consumer of {self._topic}: {error.str()}.")
 
     def _lost(self, message: Message, error: KafkaError) -> None:
-        partition = message.partition()
+        partition = _partition(message)
         first, end = self._watermarks(partition)
         wanted = message.offset()
         where = f"{self._topic}, partition {partition}"
         raise LostRangeError(
-            f"Kafka no longer has what comes next in {where}: the profiles are true up to an offset "
+            f"Kafka no longer has what comes next in {where}: what is stored is true up to an offset "
             f"outside what is kept, {first} to {end} (asked for: {wanted}, {error.str()})."
         )
 
-    def _watermarks(self, partition: int | None) -> tuple[int, int]:
+    def _watermarks(self, partition: int) -> tuple[int, int]:
         try:
             return self._consumer.get_watermark_offsets(
                 TopicPartition(self._topic, partition), timeout=ANSWER_WITHIN, cached=False
@@ -148,7 +159,7 @@ class PlainSource:
     def _put_back(self, message: Message) -> None:
         """A record that was on its way when its partition was paused is asked for again."""
         if message.error() is None:
-            self._consumer.seek(TopicPartition(self._topic, message.partition(), message.offset()))
+            self._consumer.seek(TopicPartition(self._topic, _partition(message), _offset(message)))
 
     def restart(self, partition: int, offset: int | None) -> None:
         self._consumer.seek(self._at(partition, offset))
@@ -172,7 +183,9 @@ class PlainSource:
         except KafkaException as error:
             raise KafkaUnreachable(f"Kafka does not answer about {self._topic}: {error}.") from error
         if known.error is not None:
-            raise SentinelError(f"Kafka has no topic {self._topic!r}: create it with `sentinel topics create`.")
+            raise SentinelError(
+                f"Kafka has no topic {self._topic!r}: create it with `sentinel topics create`."
+            )
         return {partition: self._watermarks(partition) for partition in known.partitions}
 
     def close(self) -> None:
@@ -192,6 +205,18 @@ PASSING = {
 }
 
 
-def _arrived(message: Message) -> int:
+def _partition(message: Message) -> int:
+    partition = message.partition()
+    return -1 if partition is None else partition
+
+
+def _offset(message: Message) -> int:
+    offset = message.offset()
+    assert offset is not None, "a record that was consumed has an offset"
+    return offset
+
+
+def arrived_ms(message: Message) -> int:
+    """Kafka's timestamp, milliseconds since 1970, or -1."""
     kind, milliseconds = message.timestamp()
     return -1 if kind == TIMESTAMP_NOT_AVAILABLE else milliseconds

@@ -106,7 +106,7 @@ class Worker:
     def __init__(
         self,
         plan: Plan,
-        source: Source,
+        source: Source[RecordBatch],
         sink: Sink,
         store: Store,
         clock: Clock,
@@ -132,7 +132,9 @@ class Worker:
 
     def run(self, *, until_end: bool = False, each_turn: Callable[[], None] = lambda: None) -> None:
         """Work until ``stop`` is called, or up to the end offsets seen now; then save and leave."""
-        ends = {p: end for p, (first, end) in self._source.ends().items() if end > first} if until_end else None
+        ends = (
+            {p: end for p, (first, end) in self._source.ends().items() if end > first} if until_end else None
+        )
         self._source.open(self)
         try:
             while not self._stop.is_set():
@@ -205,7 +207,9 @@ class Worker:
         )
         self._say(partition, batch, scored)  # Step 4
         learnt = scored.status != kernel.DUPLICATE
-        partition.learned(slots[learnt], len(slots) + len(batch.poison), batch.next_offset, self._clock.monotonic())
+        partition.learned(
+            slots[learnt], len(slots) + len(batch.poison), batch.next_offset, self._clock.monotonic()
+        )
         self._count(batch, learnt)
 
     def _make_room(self, partition: Partition) -> None:
@@ -251,10 +255,12 @@ class Worker:
         plan, ack = self._plan, partition.ack
         for alert in alerts.of_batch(batch, scored, plan.topic, self.scorecard, self.policy):
             value = msgspec.json.encode(alert)
-            self._sink.send(plan.alerts_topic, alert.user_id.encode(), value, {"alert_id": alert.alert_id}, ack)
+            self._sink.send(
+                plan.alerts_topic, alert.user_id.encode(), value, {"alert_id": alert.alert_id}, ack
+            )
             self.counts.alerts[alert.severity] += 1
         for poison in batch.poison:
-            headers = alerts.dead_letter_headers(poison, plan.topic, batch.partition)
+            headers = poison.headers(plan.topic, batch.partition)
             self._sink.send(plan.dead_letters_topic, poison.key, poison.value, headers, ack)
             self.counts.dead_letters += 1
             log.warning("%s-%d offset %d: %s", plan.topic, batch.partition, poison.offset, poison.reason)
@@ -337,7 +343,11 @@ class Worker:
     def _look_for_blocks(self, partition: Partition) -> None:
         """Without traffic there are no saves that would look; so that the next transaction meets them."""
         now = self._clock.monotonic()
-        if partition.unsaved or partition.number in self._savings or now < self._look.get(partition.number, 0.0):
+        if (
+            partition.unsaved
+            or partition.number in self._savings
+            or now < self._look.get(partition.number, 0.0)
+        ):
             return
         self._look[partition.number] = now + BLOCKS_EVERY * self._plan.save_interval
         try:
@@ -379,7 +389,9 @@ class Worker:
             except StoreAway as error:
                 self._pause(str(error))
                 if self._stop.wait(wait):
-                    raise RedisUnreachable(f"Stopped while Redis was away ({error}); nothing is lost.") from error
+                    raise RedisUnreachable(
+                        f"Stopped while Redis was away ({error}); nothing is lost."
+                    ) from error
                 wait = min(2 * wait, LONGEST_WAIT)
         self._pause("")
         capacity = max(self._plan.profile_cache // (len(self._partitions) + 1), 1)
@@ -390,7 +402,9 @@ class Worker:
     def _start_again(self, partition: Partition) -> None:
         """Drop what is held of a partition and go on from what is stored."""
         self.counts.conflicts += 1
-        log.warning("%s-%d: the stored offset has moved; starting again from it", self._plan.topic, partition.number)
+        log.warning(
+            "%s-%d: the stored offset has moved; starting again from it", self._plan.topic, partition.number
+        )
         self.lost([partition.number])
         if self._leaving:
             return
