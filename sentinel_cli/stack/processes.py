@@ -117,12 +117,6 @@ def result(pid: int) -> int:
     return _children.pop(pid).wait()
 
 
-def reap(pid: int) -> None:
-    """A child of ours that has ended stays no zombie; what is nobody's child is left alone."""
-    if child := _children.get(pid):
-        child.poll()
-
-
 @contextmanager
 def locked(path: Path, say: Callable[[str], None], waiting: str) -> Iterator[None]:
     """Hold the lock on ``path``; the kernel drops it with its holder, however that ends.
@@ -140,11 +134,19 @@ def locked(path: Path, say: Callable[[str], None], waiting: str) -> Iterator[Non
 
 
 def _process(known: Known) -> psutil.Process | None:
-    reap(known.pid)
     try:
         process = psutil.Process(known.pid)
         if abs(process.create_time() - known.started) > SAME_START:
             return None
-        return None if process.status() == psutil.STATUS_ZOMBIE else process
+        if process.status() != psutil.STATUS_ZOMBIE:
+            return process
     except psutil.NoSuchProcess:
-        return None
+        pass
+    _reap(known.pid)
+    return None
+
+
+def _reap(pid: int) -> None:
+    """A child of ours that has ended stays no zombie; what is nobody's child is left alone."""
+    if child := _children.get(pid):
+        child.poll()
