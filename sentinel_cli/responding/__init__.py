@@ -1,0 +1,1 @@
+"""What is done about alerts: blocks, cases, a record of every step."""
