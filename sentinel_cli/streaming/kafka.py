@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 
 def _worth_a_line(record: logging.LogRecord) -> bool:
-    """Each try to connect fails with a line of its own, twenty a second: whoever waits says it once."""
-    return not record.getMessage().startswith("FAIL ") or log.isEnabledFor(logging.DEBUG)
+    """What librdkafka tries again by itself, up to twenty times a second, whoever waits says once."""
+    return log.isEnabledFor(logging.DEBUG) or not record.getMessage().startswith(("FAIL ", "GETPID "))
 
 
 log = logging.getLogger("sentinel.kafka")
@@ -96,6 +96,12 @@ def consumer(settings: Settings, group: str, **overrides: Any) -> Consumer:
 def admin(settings: Settings, **overrides: Any) -> AdminClient:
     """A client for topics and cluster facts; raises ConfigError."""
     return _make(AdminClient, settings, {}, overrides)
+
+
+def group(settings: Settings, role: str = "") -> str:
+    """The consumer group of the detectors, or of the workers of another ``role``, under the prefix."""
+    name = f"{settings.consumer_group}-{role}" if role else settings.consumer_group
+    return f"{settings.prefix}.{name}" if settings.prefix else name
 
 
 def reachable(settings: Settings, timeout: float = 8.0) -> ClusterMetadata:

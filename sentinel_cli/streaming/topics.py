@@ -111,6 +111,11 @@ def describe(settings: Settings) -> list[TopicState]:
     return [_state(topic, settings.topic(topic.name), settings.env, cluster, retention) for topic in TOPICS]
 
 
+def days(retention_ms: int) -> str:
+    """A retention in words: "7 d", "for ever"."""
+    return "for ever" if retention_ms == FOR_EVER else f"{retention_ms / DAY_MS:.3g} d"
+
+
 def _state(
     topic: Topic, name: str, env: str, cluster: ClusterMetadata, retention: dict[str, int]
 ) -> TopicState:
