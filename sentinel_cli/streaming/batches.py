@@ -8,6 +8,7 @@ Not here: how a source makes them (``plain_source``), what the loop does with th
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, TypeVar
 
@@ -137,3 +138,10 @@ class Clock(Protocol):
 
     def wall(self) -> float:
         """Seconds since 1970: for latencies against Kafka's timestamps."""
+
+
+class SystemClock:
+    """``Clock`` of the machine."""
+
+    monotonic = staticmethod(time.monotonic)
+    wall = staticmethod(time.time)

@@ -24,8 +24,10 @@ from sentinel_cli.config import Settings
 from sentinel_cli.engine import scorecard, scoring, severity
 from sentinel_cli.errors import ScorecardError
 from sentinel_cli.streaming import kafka, topics
+from sentinel_cli.streaming.batches import SystemClock
 from sentinel_cli.streaming.codec import Decoder
-from sentinel_cli.streaming.plain_source import Columnar, PlainSource
+from sentinel_cli.streaming.columnar import Columnar
+from sentinel_cli.streaming.plain_source import CONSUMER, PlainSource
 from sentinel_cli.streaming.sink import KafkaSink
 from sentinel_cli.streaming.worker import Plan, Worker, log
 from sentinel_cli.telemetry.stats import LatencyHistogram, WorkerSnapshot
@@ -47,11 +49,6 @@ class DetectSummary(Struct, kw_only=True):
     elapsed_s: float = 0.0
     cpu_s: float = 0.0
     latency: dict[int, int] = {}
-
-
-class SystemClock:
-    monotonic = staticmethod(time.monotonic)
-    wall = staticmethod(time.time)
 
 
 def run(
@@ -76,7 +73,7 @@ def run(
     scoring.warm(report)
     topic = settings.topic(topics.TRANSACTIONS)
     columnar = Columnar(Decoder(card.record_features))
-    source = PlainSource(kafka.consumer(settings, _group(settings), **_CONSUMER), topic, columnar)
+    source = PlainSource(kafka.consumer(settings, kafka.group(settings), **CONSUMER), topic, columnar)
     sink = KafkaSink(kafka.producer(settings, **{"linger.ms": 0}))
     store = RedisStore(client, Keys(settings.redis_prefix, topic))
     with ThreadPoolExecutor(1, thread_name_prefix="save") as executor:
@@ -87,13 +84,6 @@ def run(
         herald = _Herald(worker, began, tell, reload)
         worker.run(until_end=exit_at_end, each_turn=herald)
     return _summary(worker, began)
-
-
-_CONSUMER = {"auto.offset.reset": "error", "enable.partition.eof": True}
-
-
-def _group(settings: Settings) -> str:
-    return f"{settings.prefix}.{settings.consumer_group}" if settings.prefix else settings.consumer_group
 
 
 def _plan(settings: Settings) -> Plan:

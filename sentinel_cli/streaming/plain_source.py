@@ -1,6 +1,6 @@
-"""The plain source: confluent-kafka's Consumer and msgspec, which work everywhere.
+"""The plain source: confluent-kafka's Consumer, which works everywhere.
 
-Purpose: record batches of one partition each, from a consumer in a group.
+Purpose: batches of one partition each, from a consumer in a group.
 
 Design: the group only shares partitions out; where a partition begins is the listener's answer, so
 `auto.offset.reset` is "error" and an offset that Kafka no longer has is an error with the range,
@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator
 from itertools import groupby
 from typing import Generic
 
-import numpy as np
 from confluent_kafka import (
     OFFSET_BEGINNING,
     TIMESTAMP_NOT_AVAILABLE,
@@ -26,41 +25,16 @@ from confluent_kafka import (
 )
 
 from sentinel_cli.errors import KafkaUnreachable, LostRangeError, SentinelError
-from sentinel_cli.streaming.batches import B, Listener, Poison, RecordBatch
-from sentinel_cli.streaming.codec import Decoder
+from sentinel_cli.streaming.batches import B, Listener
 
+# What a ``PlainSource`` asks of its consumer, beside ``kafka.CONSUMER``.
+CONSUMER = {"auto.offset.reset": "error", "enable.partition.eof": True}
 # Seconds that a question to the broker may take.
 ANSWER_WITHIN = 10.0
 
 
-class Columnar:
-    """Makes record batches of transactions; ``decoder`` may be exchanged between two polls."""
-
-    def __init__(self, decoder: Decoder) -> None:
-        self.decoder = decoder
-
-    def __call__(self, partition: int, messages: list[Message], next_offset: int) -> RecordBatch:
-        offsets = np.array([m.offset() for m in messages], np.int64)
-        arrived = np.array([arrived_ms(m) for m in messages], np.int64)
-        values = [m.value() for m in messages]
-        decoded = self.decoder.decode(values, arrived)
-        poison = [Poison(int(offsets[i]), messages[i].key(), values[i], why) for i, why in decoded.bad]
-        good = decoded.good
-        return RecordBatch(
-            partition=partition,
-            first_offset=int(offsets[0]) if messages else next_offset,
-            next_offset=next_offset,
-            users=decoded.users,
-            columns=decoded.columns,
-            offsets=offsets if not poison else offsets[good],
-            arrived=arrived if not poison else arrived[good],
-            values=[values[i] for i in good],  # type: ignore[misc]
-            poison=poison,
-        )
-
-
 class PlainSource(Generic[B]):
-    """``Source`` over ``consumer`` (made by ``streaming.kafka.consumer``) for one topic.
+    """``Source`` over ``consumer`` (made by ``streaming.kafka.consumer`` with ``CONSUMER``) for one topic.
 
     ``make`` turns what one poll took of a partition into a batch: its number, its messages in order
     (none at its end), and the offset after them.

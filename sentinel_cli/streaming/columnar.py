@@ -1,0 +1,36 @@
+"""Record batches of transactions: what the plain source makes of Kafka's messages for the detector."""
+
+from __future__ import annotations
+
+import numpy as np
+from confluent_kafka import Message
+
+from sentinel_cli.streaming.batches import Poison, RecordBatch
+from sentinel_cli.streaming.codec import Decoder
+from sentinel_cli.streaming.plain_source import arrived_ms
+
+
+class Columnar:
+    """Makes record batches of transactions; ``decoder`` may be exchanged between two polls."""
+
+    def __init__(self, decoder: Decoder) -> None:
+        self.decoder = decoder
+
+    def __call__(self, partition: int, messages: list[Message], next_offset: int) -> RecordBatch:
+        offsets = np.array([m.offset() for m in messages], np.int64)
+        arrived = np.array([arrived_ms(m) for m in messages], np.int64)
+        values = [m.value() for m in messages]
+        decoded = self.decoder.decode(values, arrived)
+        poison = [Poison(int(offsets[i]), messages[i].key(), values[i], why) for i, why in decoded.bad]
+        good = decoded.good
+        return RecordBatch(
+            partition=partition,
+            first_offset=int(offsets[0]) if messages else next_offset,
+            next_offset=next_offset,
+            users=decoded.users,
+            columns=decoded.columns,
+            offsets=offsets if not poison else offsets[good],
+            arrived=arrived if not poison else arrived[good],
+            values=[values[i] for i in good],  # type: ignore[misc]
+            poison=poison,
+        )
