@@ -83,11 +83,11 @@ class PlainSource(Generic[B]):
             run = list(group)
             records = [message for message in run if message.error() is None]
             if records:
-                yield self._make(partition, records, _offset(records[-1]) + 1)
+                yield self._make(partition, records, offset_of(records[-1]) + 1)
             for message in run:
                 error = message.error()
                 if error is not None and error.code() == KafkaError._PARTITION_EOF:
-                    yield self._make(partition, [], _offset(message))
+                    yield self._make(partition, [], offset_of(message))
                 elif error is not None:
                     self._raise(message, error)
 
@@ -133,7 +133,7 @@ class PlainSource(Generic[B]):
     def _put_back(self, message: Message) -> None:
         """A record that was on its way when its partition was paused is asked for again."""
         if message.error() is None:
-            self._consumer.seek(TopicPartition(self._topic, _partition(message), _offset(message)))
+            self._consumer.seek(TopicPartition(self._topic, _partition(message), offset_of(message)))
 
     def restart(self, partition: int, offset: int | None) -> None:
         self._consumer.seek(self._at(partition, offset))
@@ -184,7 +184,8 @@ def _partition(message: Message) -> int:
     return -1 if partition is None else partition
 
 
-def _offset(message: Message) -> int:
+def offset_of(message: Message) -> int:
+    """The offset of a message that came from Kafka."""
     offset = message.offset()
     assert offset is not None, "a record that was consumed has an offset"
     return offset

@@ -1,0 +1,70 @@
+"""`sentinel respond`: act on alerts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from sentinel_cli.options import ExitAtEnd, JsonFlag, MetricsPort, Workers
+from sentinel_cli.output import emit_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sentinel_cli.config import Settings
+    from sentinel_cli.responding.running import RespondSummary
+
+
+@dataclass(frozen=True)
+class _Responder:
+    """One worker process's work, picklable."""
+
+    settings: Settings
+    exit_at_end: bool
+    metrics_port: int | None
+
+    def __call__(self, register_stop: Callable[[Callable[[], None]], None]) -> RespondSummary:
+        from sentinel_cli import logs
+        from sentinel_cli.responding import running
+        from sentinel_cli.telemetry.publishing import Publisher
+
+        logs.configure(self.settings.log_level)
+        with Publisher(self.settings, self.metrics_port) as publisher:
+            return running.run(
+                self.settings, exit_at_end=self.exit_at_end, register_stop=register_stop, tell=publisher
+            )
+
+
+def command(
+    ctx: typer.Context,
+    exit_at_end: ExitAtEnd = False,
+    workers: Workers = 1,
+    metrics_port: MetricsPort = None,
+    json: JsonFlag = False,
+) -> None:
+    """Act on alerts: block users, open cases, and record every step with its time.
+
+    Which severity an alert has and what follows from it is the policy's decision (respond.policy).
+    Each alert is acted on exactly once, whatever dies. Ctrl-C finishes the batch and saves.
+    """
+    from sentinel_cli.responding import running
+    from sentinel_cli.streaming import processes
+
+    context = ctx.obj
+    summaries = processes.run_workers(_Responder(context.settings, exit_at_end, metrics_port), workers)
+    document = running.document(summaries)
+    if json:
+        emit_json(document)
+    else:
+        context.out.print(_sentence(document))
+
+
+def _sentence(document: dict[str, Any]) -> str:
+    return (
+        f"Acted on {document['acted']:,} of {document['processed']:,} alerts "
+        f"in {document['elapsed_s']:.1f} s: "
+        f"{document['blocked']:,} blocks, {document['cases']:,} cases opened, "
+        f"{document['duplicates']:,} duplicates, {document['dead_letters']:,} dead letters."
+    )
