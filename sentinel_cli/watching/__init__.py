@@ -1,0 +1,1 @@
+"""Seeing the pipeline at work: what `sentinel top` and `sentinel demo` show."""

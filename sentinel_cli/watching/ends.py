@@ -1,0 +1,40 @@
+"""Where a topic begins and ends, in one question to each broker."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+from sentinel_cli.errors import SentinelError
+
+# Seconds; a broker that takes longer is as good as away.
+ANSWER_WITHIN = 2.0
+
+# Kafka's ListOffsets takes these as timestamps (KIP-79): the end (under read_committed the last
+# stable offset), and the first offset that is kept.
+_LATEST, _EARLIEST = -1, -2
+
+
+class Bounds(NamedTuple):
+    """First and next offset of every partition."""
+
+    starts: dict[int, int]
+    ends: dict[int, int]
+
+
+def bounds(consumer: Consumer, topic: str) -> Bounds:
+    """Raises KafkaException while Kafka is away, SentinelError when there is no such topic."""
+    found = consumer.list_topics(topic, timeout=ANSWER_WITHIN).topics[topic]
+    if found.error is not None:
+        raise SentinelError(f"Kafka has no topic {topic!r} yet: `sentinel topics create` makes it.")
+    return Bounds(*(_offsets(consumer, topic, list(found.partitions), at) for at in (_EARLIEST, _LATEST)))
+
+
+def _offsets(consumer: Consumer, topic: str, partitions: list[int], at: int) -> dict[int, int]:
+    asked = [TopicPartition(topic, partition, at) for partition in partitions]
+    answers = consumer.offsets_for_times(asked, timeout=ANSWER_WITHIN)
+    for answer in answers:
+        if answer.error is not None:
+            raise KafkaException(answer.error)
+    return {answer.partition: answer.offset for answer in answers}

@@ -1,0 +1,114 @@
+"""The end of the alerts topic, as it grows.
+
+Purpose: the latest alerts for people to read, whatever the traffic.
+
+Design: partitions are assigned by hand near their ends; one that grew by more than a screen holds
+is read from near its end again.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING
+
+import msgspec
+from confluent_kafka import Message, TopicPartition
+
+from sentinel_cli.errors import SentinelError
+from sentinel_cli.records import Contribution
+from sentinel_cli.streaming import kafka
+from sentinel_cli.watching.ends import Bounds
+from sentinel_cli.watching.picture import AlertLine
+
+if TYPE_CHECKING:
+    from sentinel_cli.config import Settings
+
+# Records read of each partition's end, and alerts kept: more than any screen shows.
+NEAR_END = 25
+KEPT = 100
+
+
+class _Details(msgspec.Struct, gc=False):
+    amount: float
+    currency: str = ""
+
+
+class _Alert(msgspec.Struct, gc=False):
+    """What of an alert is shown; the rest is not even decoded."""
+
+    alert_id: str
+    timestamp: str
+    user_id: str
+    severity: str
+    fraud_score: float
+    contributions: list[Contribution]
+    transaction_details: _Details
+
+
+_decoder = msgspec.json.Decoder(_Alert)
+
+
+class AlertTail:
+    """Owns the observer's one consumer, which ``watching.ends`` asks too."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.consumer = kafka.consumer(
+            settings,
+            f"{settings.consumer_group}-top-{uuid.uuid4().hex[:8]}",  # never joined, never committed to
+            **{"queued.min.messages": 1_000, "queued.max.messages.kbytes": 16_384},
+        )
+        self._topic = settings.topic("fraud-alerts")
+        self._next: dict[int, int] = {}
+        self._ends: dict[int, int] = {}
+        self._kept: dict[str, tuple[int, AlertLine]] = {}  # by id, with the time of arrival
+        self._latest: list[AlertLine] = []
+
+    def look(self, bounds: Bounds) -> None:
+        """Take what came since the last look; raises SentinelError when Kafka refuses."""
+        self._ends = bounds.ends
+        behind = any(end - self._next.get(p, 0) > 2 * NEAR_END for p, end in bounds.ends.items())
+        if behind or bounds.ends.keys() != self._next.keys():
+            self._next = {p: max(bounds.starts[p], end - NEAR_END) for p, end in bounds.ends.items()}
+            self.consumer.assign([TopicPartition(self._topic, p, at) for p, at in self._next.items()])
+        for message in self.consumer.consume(len(self._next) * 2 * NEAR_END, timeout=0.05):
+            self._take(message)
+        newest = sorted(self._kept.items(), key=lambda item: item[1][0], reverse=True)[:KEPT]
+        self._kept = dict(newest)
+        self._latest = [line for _, (_, line) in newest]  # one assignment: another thread reads it
+
+    def caught_up(self) -> bool:
+        return all(self._next.get(p, 0) >= end for p, end in self._ends.items())
+
+    def latest(self) -> list[AlertLine]:
+        """The latest alerts, the newest first."""
+        return self._latest
+
+    def close(self) -> None:
+        self.consumer.close()
+
+    def _take(self, message: Message) -> None:
+        error, value, partition = message.error(), message.value(), message.partition()
+        if error is not None:
+            raise SentinelError(f"Kafka does not hand out {self._topic}: {error.str()}.")
+        assert value is not None
+        assert partition is not None
+        self._next[partition] = (message.offset() or 0) + 1
+        try:
+            alert = _decoder.decode(value)
+        except msgspec.MsgspecError:
+            return  # the responder sends it to the dead letters; here it is only not shown
+        self._kept[alert.alert_id] = message.timestamp()[1], _line(alert)
+
+
+def _line(alert: _Alert) -> AlertLine:
+    reasons = [c.reason for c in alert.contributions if c.points > 0]
+    return AlertLine(
+        alert_id=alert.alert_id,
+        timestamp=alert.timestamp,
+        user_id=alert.user_id,
+        severity=alert.severity,
+        fraud_score=round(alert.fraud_score, 4),
+        amount=alert.transaction_details.amount,
+        currency=alert.transaction_details.currency,
+        reason=reasons[0] if reasons else "",
+    )
