@@ -24,6 +24,7 @@ class _Detector:
     settings: Settings
     exit_at_end: bool
     metrics_port: int | None
+    index: int
 
     def __call__(self, register_stop: Callable[[Callable[[], None]], None]) -> DetectSummary:
         from sentinel_cli import logs
@@ -34,6 +35,7 @@ class _Detector:
         with Publisher(self.settings, self.metrics_port) as publisher:
             return detecting.run(
                 self.settings,
+                index=self.index,
                 exit_at_end=self.exit_at_end,
                 register_stop=register_stop,
                 tell=publisher,
@@ -56,7 +58,11 @@ def command(
     from sentinel_cli.streaming import detecting, processes
 
     context = ctx.obj
-    summaries = processes.run_workers(_Detector(context.settings, exit_at_end, metrics_port), workers)
+    detectors = [
+        _Detector(context.settings, exit_at_end, metrics_port + i if metrics_port else None, i)
+        for i in range(workers)
+    ]
+    summaries = processes.run_workers(detectors)
     document = detecting.document(summaries)
     if json:
         emit_json(document)

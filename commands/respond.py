@@ -24,6 +24,7 @@ class _Responder:
     settings: Settings
     exit_at_end: bool
     metrics_port: int | None
+    index: int
 
     def __call__(self, register_stop: Callable[[Callable[[], None]], None]) -> RespondSummary:
         from sentinel_cli import logs
@@ -33,7 +34,11 @@ class _Responder:
         logs.configure(self.settings.log_level)
         with Publisher(self.settings, self.metrics_port) as publisher:
             return running.run(
-                self.settings, exit_at_end=self.exit_at_end, register_stop=register_stop, tell=publisher
+                self.settings,
+                index=self.index,
+                exit_at_end=self.exit_at_end,
+                register_stop=register_stop,
+                tell=publisher,
             )
 
 
@@ -53,7 +58,11 @@ def command(
     from sentinel_cli.streaming import processes
 
     context = ctx.obj
-    summaries = processes.run_workers(_Responder(context.settings, exit_at_end, metrics_port), workers)
+    responders = [
+        _Responder(context.settings, exit_at_end, metrics_port + i if metrics_port else None, i)
+        for i in range(workers)
+    ]
+    summaries = processes.run_workers(responders)
     document = running.document(summaries)
     if json:
         emit_json(document)

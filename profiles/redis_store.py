@@ -15,16 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from redis.exceptions import (
-    BusyLoadingError,
-    ConnectionError,
-    OutOfMemoryError,
-    ReadOnlyError,
-    RedisError,
-    TimeoutError,
-    TryAgainError,
-    WatchError,
-)
+from redis import exceptions
 
 from profiles import blocks, layout
 from profiles.connection import Client
@@ -32,7 +23,14 @@ from profiles.contract import Blocks, Loaded, Save, StoreAway
 from profiles.keys import Keys
 
 # What a server says while it is away, full, loading or demoted: conditions that pass.
-PASSING = (BusyLoadingError, ConnectionError, OutOfMemoryError, ReadOnlyError, TimeoutError, TryAgainError)
+PASSING = (
+    exceptions.BusyLoadingError,
+    exceptions.ConnectionError,
+    exceptions.OutOfMemoryError,
+    exceptions.ReadOnlyError,
+    exceptions.TimeoutError,
+    exceptions.TryAgainError,
+)
 # The same without a class of their own; a pipeline puts the command before them.
 PASSING_CODES = ("MISCONF", "NOREPLICAS", "MASTERDOWN", "CLUSTERDOWN", "EXECABORT")
 # Answers of one MGET, bounded so that no reply holds up the server for long: 2,000 rows are 750 kB.
@@ -80,14 +78,19 @@ class RedisStore:
             pipe.execute_command("MSET", *self._assignments(save))
             try:
                 pipe.execute()
-            except WatchError:
+            except exceptions.WatchError:
                 return False
         return True
 
     def _assignments(self, save: Save) -> list[Any]:
         """MSET's arguments: key, value, key, value ..."""
         partition = save.partition
-        pairs: list[Any] = [self._keys.offset(partition), save.end, self._keys.blocks_applied(partition), save.blocks]
+        pairs: list[Any] = [
+            self._keys.offset(partition),
+            save.end,
+            self._keys.blocks_applied(partition),
+            save.blocks,
+        ]
         prefix = self._keys.profile(partition, "")
         for user, row in zip(save.users, layout.to_bytes(save.rows), strict=True):
             pairs.append(prefix + user)
@@ -107,7 +110,7 @@ def away(call: Callable[[], T]) -> T:
         return call()
     except PASSING as error:
         raise StoreAway(_sentence(error)) from error
-    except RedisError as error:
+    except exceptions.RedisError as error:
         if any(code in str(error) for code in PASSING_CODES):
             raise StoreAway(_sentence(error)) from error
         raise

@@ -60,6 +60,7 @@ class RespondSummary(Struct, kw_only=True):
 def run(
     settings: Settings,
     *,
+    index: int,
     exit_at_end: bool,
     register_stop: Callable[[Callable[[], None]], None],
     tell: Callable[[WorkerSnapshot], None],
@@ -74,7 +75,9 @@ def run(
     client = connection.connect_to(settings.redis)
     connection.reachable(client)
     plan, clock = _plan(settings), SystemClock()
-    consumer = kafka.consumer(settings, kafka.group(settings, "respond"), **CONSUMER)
+    consumer = kafka.consumer(
+        settings, kafka.group(settings, "respond"), **CONSUMER, **kafka.member(settings, index)
+    )
     responder = Responder(
         plan,
         PlainSource(consumer, plan.topic, _batch),

@@ -54,6 +54,7 @@ class DetectSummary(Struct, kw_only=True):
 def run(
     settings: Settings,
     *,
+    index: int,
     exit_at_end: bool,
     register_stop: Callable[[Callable[[], None]], None],
     tell: Callable[[WorkerSnapshot], None],
@@ -61,7 +62,7 @@ def run(
 ) -> DetectSummary:
     """Detect until stopped, or up to the end offsets seen now.
 
-    ``register_stop`` is given the function that ends the run gracefully; ``tell`` gets a snapshot a
+    ``index`` tells the workers of one command apart; ``register_stop`` is given the function that ends the run gracefully; ``tell`` gets a snapshot a
     second; ``report`` a sentence now and then. Raises KafkaUnreachable, RedisUnreachable,
     LostRangeError, ScorecardError.
     """
@@ -73,7 +74,8 @@ def run(
     scoring.warm(report)
     topic = settings.topic(topics.TRANSACTIONS)
     columnar = Columnar(Decoder(card.record_features))
-    source = PlainSource(kafka.consumer(settings, kafka.group(settings), **CONSUMER), topic, columnar)
+    consumer = kafka.consumer(settings, kafka.group(settings), **CONSUMER, **kafka.member(settings, index))
+    source = PlainSource(consumer, topic, columnar)
     sink = KafkaSink(kafka.producer(settings, **{"linger.ms": 0}))
     store = RedisStore(client, Keys(settings.redis_prefix, topic))
     with ThreadPoolExecutor(1, thread_name_prefix="save") as executor:

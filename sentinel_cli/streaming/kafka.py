@@ -67,6 +67,9 @@ CONSUMER: dict[str, Any] = {
     "auto.offset.reset": "earliest",
     "partition.assignment.strategy": "cooperative-sticky",
     "isolation.level": "read_committed",
+    # A worker that was killed holds its partitions for this long; librdkafka's 45 s is a long time to
+    # score nothing. A restart with a `group.instance.id` of its own does not wait at all.
+    "session.timeout.ms": 10_000,
     "allow.auto.create.topics": False,
     "enable.partition.eof": False,
     # With the defaults the fetcher rests for a whole second whenever its queue is full:
@@ -91,6 +94,12 @@ def producer(settings: Settings, **overrides: Any) -> Producer:
 def consumer(settings: Settings, group: str, **overrides: Any) -> Consumer:
     """A consumer of ``group`` that commits nothing by itself; raises ConfigError."""
     return _make(Consumer, settings, {**CONSUMER, "group.id": group}, overrides)
+
+
+def member(settings: Settings, index: int) -> dict[str, Any]:
+    """What sets worker ``index`` of one command apart: static members must not share an identity."""
+    identity = settings.kafka.properties.get("group.instance.id")
+    return {"group.instance.id": f"{identity}-{index}"} if identity else {}
 
 
 def admin(settings: Settings, **overrides: Any) -> AdminClient:

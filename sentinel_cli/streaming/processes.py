@@ -15,7 +15,7 @@ import multiprocessing.connection
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from sentinel_cli.errors import SentinelError
@@ -35,16 +35,16 @@ class Target(Protocol[T_co]):
     def __call__(self, register_stop: Callable[[Stop], None]) -> T_co: ...
 
 
-def run_workers(target: Target[T], workers: int) -> list[T]:
-    """Run ``workers`` of ``target`` (picklable) to their end and return their summaries.
+def run_workers(targets: Sequence[Target[T]]) -> list[T]:
+    """Run each of ``targets`` (picklable) in a process to its end and return their summaries.
 
     The first worker's error stops the others and is raised.
     """
-    if workers == 1:
-        return [target(_stop_on_signals)]
+    if len(targets) == 1:
+        return [targets[0](_stop_on_signals)]
     context = multiprocessing.get_context("spawn")
     children: list[tuple[Any, Connection]] = []
-    for _ in range(workers):
+    for target in targets:
         ours, theirs = context.Pipe(duplex=False)
         child = context.Process(target=_child, args=(target, theirs))
         child.start()
@@ -61,14 +61,15 @@ def run_workers(target: Target[T], workers: int) -> list[T]:
 
 
 def _collect(children: list[tuple[Any, Connection]], stop_all: Stop) -> list[Any]:
-    waiting = {ours: child for child, ours in children}
+    waiting: dict[Any, Any] = {ours: child for child, ours in children}
     summaries: list[Any] = []
     failure: BaseException | None = None
     while waiting:
+        ready: Any
         for ready in multiprocessing.connection.wait(list(waiting)):
-            child = waiting.pop(ready)  # type: ignore[call-overload]
+            child = waiting.pop(ready)
             try:
-                answer = ready.recv()  # type: ignore[union-attr]
+                answer = ready.recv()
             except EOFError:
                 child.join()
                 answer = SentinelError(
@@ -90,7 +91,9 @@ def _child(target: Target[Any], answer: Connection) -> None:
     try:
         answer.send(target(_stop_in_child))
     except Exception as error:  # noqa: BLE001 - it is the parent's to raise
-        answer.send(error if isinstance(error, SentinelError) else SentinelError(f"A worker failed: {error!r}."))
+        answer.send(
+            error if isinstance(error, SentinelError) else SentinelError(f"A worker failed: {error!r}.")
+        )
 
 
 def _stop_in_child(stop: Stop) -> None:

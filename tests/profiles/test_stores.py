@@ -112,5 +112,5 @@ def call_save(store: Store) -> object:
 @pytest.mark.parametrize("call", [call_start, call_load, call_save])
 def test_a_redis_that_is_not_there_is_away(call: Callable[[Store], object]) -> None:
     client = connection.connect("127.0.0.1", 1)
-    with pytest.raises(StoreAway, match="127.0.0.1:1"):
+    with pytest.raises(StoreAway, match=r"127\.0\.0\.1:1"):
         call(RedisStore(client, Keys("p", "t")))

@@ -18,7 +18,9 @@ from sentinel_cli.records import Alert
 from sentinel_cli.streaming.worker import Plan, Worker
 from tests.fakes import FakeClock, Log, MemorySink, MemorySource, Now
 
-PLAN = Plan("transactions", "fraud-alerts", "transactions.dlq", threshold=0.2, batch_size=50, save_profiles=20)
+PLAN = Plan(
+    "transactions", "fraud-alerts", "transactions.dlq", threshold=0.2, batch_size=50, save_profiles=20
+)
 START = datetime(2025, 8, 24, tzinfo=UTC)
 
 
