@@ -26,6 +26,14 @@ def country_code(alpha2: str) -> int:
     return (ord(alpha2[0]) - 65) * 26 + ord(alpha2[1]) - 65 + 1
 
 
+def alpha2(code: int) -> str:
+    """The letters of a number that ``country_code`` gave, or an empty string for 0."""
+    if not 0 < code < CODES:
+        return ""
+    first, second = divmod(code - 1, 26)
+    return chr(65 + first) + chr(65 + second)
+
+
 @cache
 def table() -> npt.NDArray[np.float64]:
     """Shape (CODES, 3): latitude and longitude in radians, radius in km; NaN where unknown."""

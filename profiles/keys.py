@@ -26,10 +26,18 @@ class Keys:
     def profile(self, partition: int, user_id: str) -> str:
         return f"{self._tag(partition)}:profile:{user_id}"
 
-    def profile_pattern(self, partition: int) -> str:
-        """A SCAN pattern for every profile of the partition."""
-        tag = "".join(f"\\{c}" if c in "*?[]\\^" else c for c in self._tag(partition))
-        return f"{tag}:profile:*"
+    def profile_pattern(self, partition: int | None = None) -> str:
+        """A SCAN pattern for every profile of the partition, or of all."""
+        before, after = _literal(f"{self.prefix}:{{{self.topic}-"), "*" if partition is None else partition
+        return f"{before}{after}}}:profile:*"
+
+    def parse_profile(self, key: bytes) -> tuple[int, str] | None:
+        """The partition and the user_id of a profile's key, or None for any other key."""
+        before, middle = f"{self.prefix}:{{{self.topic}-".encode(), b"}:profile:"
+        if not key.startswith(before):
+            return None
+        number, found, user_id = key[len(before) :].partition(middle)
+        return (int(number), user_id.decode()) if found and number.isdigit() else None
 
     def blocks(self, partition: int) -> str:
         """A hash of user_id to block."""
@@ -66,3 +74,8 @@ class Keys:
     def case_alerts(self, partition: int, case_id: str) -> str:
         """A list of the alerts that joined the case, in the order they did."""
         return f"{self._tag(partition)}:case:{case_id}:alerts"
+
+
+def _literal(text: str) -> str:
+    """``text`` in a SCAN pattern, standing for itself."""
+    return "".join(f"\\{c}" if c in "*?[]\\^" else c for c in text)
