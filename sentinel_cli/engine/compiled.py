@@ -26,6 +26,7 @@ _SOURCES = (
     ("sentinel_cli.engine", "kernel.py"),
     ("sentinel_cli.engine", "columns.py"),
     ("sentinel_cli.engine", "features.py"),
+    ("sentinel_cli.engine", "jsonrows.py"),
     ("profiles", "layout.py"),
 )
 

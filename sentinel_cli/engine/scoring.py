@@ -20,7 +20,7 @@ import numpy.typing as npt
 from datasets import geography
 from profiles import layout
 from profiles.layout import PROFILE, Profiles
-from sentinel_cli.engine import kernel, scorecard
+from sentinel_cli.engine import jsonrows, kernel, scorecard
 from sentinel_cli.engine.columns import TRANSACTION, Columns
 from sentinel_cli.engine.compiled import is_cached, mark_cached
 from sentinel_cli.engine.features import FLAGS, INDEX, N_FEATURES, NAMES
@@ -116,5 +116,6 @@ def warm(report: Callable[[str], None]) -> float:
     rows = np.zeros(1, TRANSACTION)
     rows["time"], rows["amount"] = kernel.SECOND, 1.0
     score(layout.empty(1), np.zeros(1, np.int64), Columns(rows, np.empty((1, 0))), card, 1.0)
+    jsonrows.warm()
     mark_cached()
     return time.perf_counter() - begun

@@ -1,0 +1,173 @@
+"""The stream of transactions: honest bouts and fraud episodes, in event order, for ever.
+
+Purpose: `Traffic(plan).take(n)`, the next n transactions.
+
+Design: the stream is made in spans of event time that hold some 16,000 transactions. For each span
+a generator, seeded by the plan's seed and the span's number alone, lays out whole bouts and whole
+episodes; purchases that come later wait. So neither how many are taken at once nor when can change
+a record. Honest bouts fill what the span lacks once what earlier spans began has been counted in.
+Of each scenario as many episodes begin as its share asks for; what the span then lacks of fraud,
+since slow episodes have hardly begun, quick ones make up for.
+
+Event time has two forms:
+
+    natural   the plan's rate is None. A mean user makes one transaction a day, more at noon than at
+              night: 20,000 users make 20,000 a day. Timestamps are the planned moments.
+    even      so many transactions a second, at equal distances, by however many users there are:
+              the i-th is stamped start + i / rate. For traffic that is sent as it happens.
+
+Not here: pacing by a real clock, JSON, Kafka.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from datasets.traffic import calibration, habits, merchants, population
+from datasets.traffic.chance import Choice, Floats, Ints
+from datasets.traffic.day import SECOND, Day
+from datasets.traffic.habits import HONEST, ROW, TransactionRows, World
+from datasets.traffic.plan import Plan
+from datasets.traffic.scenarios import NAMES, SCENARIOS, Scene
+
+# The first spans are short, so that fraud is there from the start and not after a day.
+_FIRST_SPAN, _SPAN = 512, 16_384  # transactions
+_WAITING = 500_000  # purchases that may wait; beyond, the most distant are given up
+_ROUNDS = 3  # attempts to fill a span with fraud; what is then missing, the next span makes up for
+_QUICK_S = 60.0  # an episode that lasts less than this, or than the span, is quick
+
+
+class Traffic:
+    """The transactions of one plan, in order. ``taken`` is how many were handed out so far."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.taken = 0
+        self._spans = _Spans(plan)
+        self._ready = np.empty(0, ROW)
+
+    @property
+    def world(self) -> World:
+        return self._spans.world
+
+    def take(self, n: int) -> TransactionRows:
+        """The next ``n`` transactions, shape (n,), dtype ROW, in the order of their time."""
+        parts, missing = [self._ready[:n]], n - len(self._ready)
+        while missing > 0:
+            self._ready = self._spans.next()
+            parts.append(self._ready[:missing])
+            missing -= len(self._ready)
+        self._ready = self._ready[len(self._ready) + missing :] if missing < 0 else self._ready[:0]
+        rows = np.concatenate(parts)
+        if self.plan.rate is not None:
+            index = np.arange(self.taken, self.taken + n)
+            rows["time"] = self.plan.start + (index * (SECOND / self.plan.rate)).astype(np.int64)
+        self.taken += n
+        return rows
+
+
+class _Spans:
+    """Lays out one span after the other."""
+
+    def __init__(self, plan: Plan) -> None:
+        rng = _generator(plan.seed, 0)
+        self.world = World(population.draw(rng, plan.users), merchants.draw(rng), *habits.product_rows())
+        self._plan = plan
+        self._number, self._end = 0, plan.start
+        self._wanted = 0.0  # transactions due by the end of the present span
+        self._made = np.zeros(2, np.int64)  # honest ones and frauds, up to that end
+        self._waiting = np.empty(0, ROW)
+        self._busy_until = np.zeros(plan.users, np.int64)
+        self._episodes = 0
+        # Transactions within the span by bout and by episode: the next span's guess is the last one's.
+        self._of_bout, self._of_episode = 1.3, 10.0
+        self._kinds = np.array([i for i, name in enumerate(NAMES) if name in plan.scenarios])
+        chosen = [SCENARIOS[NAMES[kind]] for kind in self._kinds]
+        shares = np.array([scenario.share for scenario in chosen])
+        self._begin_rate = shares / shares.sum() / [scenario.size for scenario in chosen]  # a fraud, by kind
+        self._lasts_s = np.array([scenario.lasts_s for scenario in chosen])
+        self._owed = np.zeros(len(chosen))  # parts of episodes that have not begun yet
+        hours, thieves = calibration.hours() if plan.rate is None else (np.ones(24), np.ones(24))
+        self._day, self._thieves_day = Day(hours), Day(thieves)
+
+    def next(self) -> TransactionRows:
+        """All transactions of the next span, in the order of their time; rarely none."""
+        self._number += 1
+        rng = _generator(self._plan.seed, self._number)
+        begin, self._end = self._end, self._end + self._length()
+        hours = float(self._day.passed(self._end) - self._day.passed(begin))
+        wanted = hours * 3600 * self._plan.mean_rate
+        self._wanted += wanted
+        honest = self._honest(rng, begin)
+        self._waiting = np.concatenate([self._waiting, honest])
+        self._steal(rng, begin, wanted, honest[honest["time"] < self._end])
+        return self._emit()
+
+    def _length(self) -> int:
+        """The span's length in event time, whatever the hour."""
+        size = min(_FIRST_SPAN << (self._number - 1), _SPAN)
+        return max(int(size / self._plan.mean_rate * SECOND), 1)
+
+    def _lacking(self) -> Floats:
+        """How many honest transactions and frauds the span still lacks."""
+        fraud = self._waiting["scenario"][self._waiting["time"] < self._end] != HONEST
+        rate = self._plan.fraud_rate
+        have = self._made + np.bincount(fraud, minlength=2)
+        return np.array([1 - rate, rate]) * self._wanted - have
+
+    def _honest(self, rng: np.random.Generator, begin: int) -> TransactionRows:
+        n = max(int(self._lacking()[0] / self._of_bout), 0)
+        start = self._day.moments(rng, begin, self._end, n)
+        user = self.world.users.shopping(rng, start)
+        if self._number == 1 and n:
+            user[0], start[0] = 0, begin  # whatever the seed, the first transaction is user_000001's
+        rows = habits.bouts(self.world, rng, user, start)
+        if n:
+            self._of_bout = max(np.count_nonzero(rows["time"] < self._end) / n, 0.5)
+        return rows
+
+    def _steal(self, rng: np.random.Generator, begin: int, wanted: float, honest: TransactionRows) -> None:
+        """Begin the span's episodes; ``wanted`` transactions of all kinds lie in it."""
+        scene = Scene(self.world, rng, (begin, self._end), self._thieves_day, honest, self._busy_until)
+        late = self._plan.fraud_rate * (self._wanted - wanted) - self._made[1]
+        self._owed += max(self._plan.fraud_rate * wanted + late, 0.0) * self._begin_rate
+        whole = self._owed.astype(np.int64)
+        self._owed -= whole
+        self._begin_episodes(scene, whole)
+        length_s = max((self._end - begin) / SECOND, _QUICK_S)
+        quick = Choice(self._begin_rate / (1 + self._lasts_s / length_s))
+        for _ in range(_ROUNDS):
+            n = int(self._lacking()[1] / self._of_episode)
+            if n <= 0:
+                return
+            kinds = quick.choose(rng.random(n))
+            inside = self._begin_episodes(scene, np.bincount(kinds, minlength=len(self._kinds)))
+            self._of_episode = max(inside / n, 0.5)
+
+    def _begin_episodes(self, scene: Scene, many: Ints) -> int:
+        """So many new episodes of each kind; returns how many of their purchases lie in the span."""
+        inside = 0
+        for kind, n in zip(self._kinds.tolist(), many.tolist(), strict=True):
+            if n:
+                rows = SCENARIOS[NAMES[kind]].lay_out(scene, n)
+                rows["scenario"] = kind
+                rows["episode"] += self._episodes
+                self._episodes += n
+                np.maximum.at(self._busy_until, rows["user"], rows["time"])
+                self._waiting = np.concatenate([self._waiting, rows])
+                inside += np.count_nonzero(rows["time"] < self._end)
+        return inside
+
+    def _emit(self) -> TransactionRows:
+        time = self._waiting["time"]
+        due = np.flatnonzero(time < self._end)
+        rows = self._waiting[due[np.argsort(time[due], kind="stable")]]
+        self._waiting = self._waiting[np.flatnonzero(time >= self._end)]
+        if len(self._waiting) > _WAITING:
+            self._waiting = self._waiting[np.argsort(self._waiting["time"], kind="stable")[:_WAITING]]
+        self._made += np.bincount(rows["scenario"] != HONEST, minlength=2)
+        return rows
+
+
+def _generator(seed: int, number: int) -> np.random.Generator:
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, number])))
