@@ -221,9 +221,9 @@ def allowed(key: sources.Key) -> str:
     """What a setting may be, in the words of its type; "a table" for what is no single setting."""
     fields = dict(sources.leaves(Settings))
     field = fields.get(key) or fields.get(key[:-1])
-    return (
-        next((each for each in reversed(field.metadata) if isinstance(each, str)), "") if field else "a table"
-    )
+    if field is None:
+        return "a table"
+    return next(each for each in reversed(field.metadata) if isinstance(each, str))
 
 
 def _nested(flags: Mapping[str, object]) -> dict[str, Any]:
@@ -285,7 +285,5 @@ def _similar(key: sources.Key) -> str:
 
 def _hint(value: object) -> str:
     if isinstance(value, str) and value.startswith("tcp://"):
-        return (
-            "; Kubernetes sets this for a Service of that name, unless the pod has enableServiceLinks: false"
-        )
+        return "; Kubernetes sets this for a Service of that name: give the pod enableServiceLinks: false"
     return ""
