@@ -178,7 +178,7 @@ def _windows(row: np.void) -> dict[str, Window]:
 def _block(row: np.void, block: blocks.Block | None) -> BlockState | None:
     if block is None:
         return None
-    return BlockState(_time(block.until_us), block.until_us == row["blocked_until"], block.alerts)
+    return BlockState(_time(block.until_us), block.until_us == int(row["blocked_until"]), block.alerts)
 
 
 def _fetch(client: Client, keys: Keys, places: list[tuple[int, str]]) -> Chunk:

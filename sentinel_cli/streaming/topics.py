@@ -116,6 +116,15 @@ def days(retention_ms: int) -> str:
     return "for ever" if retention_ms == FOR_EVER else f"{retention_ms / DAY_MS:.3g} d"
 
 
+def partitions(settings: Settings, name: str) -> int:
+    """How many partitions a topic of the table has. Raises KafkaUnreachable, or SentinelError without it."""
+    full = settings.topic(name)
+    found = kafka.reachable(settings).topics.get(full)
+    if found is None:
+        raise SentinelError(f"Kafka has no topic {full!r}: create it with `sentinel topics create`.")
+    return len(found.partitions)
+
+
 def _state(
     topic: Topic, name: str, env: str, cluster: ClusterMetadata, retention: dict[str, int]
 ) -> TopicState:

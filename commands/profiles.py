@@ -1,0 +1,158 @@
+"""`sentinel profiles`: what is known about one user, and about everybody."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Iterable, Iterator
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sentinel_cli.context import Context
+from sentinel_cli.errors import SentinelError, UsageError
+from sentinel_cli.options import JsonFlag
+from sentinel_cli.output import emit_json, emit_line
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from profiles.connection import Client
+    from profiles.keys import Keys
+    from profiles.queries import Details, Summary
+
+app = typer.Typer(no_args_is_help=True)
+
+SHOWN = 50
+# A share of 1/8 or more of a user's transactions in one hour fills its bar.
+BARS = " ▁▂▃▄▅▆▇█"
+FULL_BAR = 1 / 8
+
+
+class Sort(StrEnum):
+    transactions = "transactions"
+    amount = "amount"
+    alerts = "alerts"
+    last_seen = "last-seen"
+
+
+User = Annotated[str, typer.Argument(help="The user's id.")]
+Limit = Annotated[int, typer.Option("--limit", min=1, help="How many users to list.")]
+All = Annotated[bool, typer.Option("--all", help="List everybody, as Redis has them, unsorted.")]
+SortBy = Annotated[
+    Sort | None, typer.Option("--sort", help="What to sort by, the largest first. [default: transactions]")
+]
+Partition = Annotated[int | None, typer.Option("--partition", min=0, help="Only this partition's users.")]
+
+
+@app.command()
+def get(ctx: typer.Context, user: User, json: JsonFlag = False) -> None:
+    """Show what is known about one user.
+
+    Windows are those that end with the user's latest transaction; every time is event time, UTC.
+    """
+    from profiles import queries
+    from sentinel_cli.streaming import topics
+
+    context: Context = ctx.obj
+    partitions = topics.partitions(context.settings, topics.TRANSACTIONS)
+    found = queries.find(*_store(context), partitions, user)
+    if found is None:
+        raise SentinelError(f"No profile of {user}: no transaction of this user has been scored.")
+    if json:
+        emit_json(found)
+    else:
+        context.out.print(_described(found))
+
+
+@app.command(name="list")
+def list_(
+    ctx: typer.Context,
+    limit: Limit = SHOWN,
+    everybody: All = False,
+    sort: SortBy = None,
+    partition: Partition = None,
+    json: JsonFlag = False,
+) -> None:
+    """List users: transactions, amounts, alerts. With --json one object a line."""
+    from profiles import queries
+
+    if everybody and sort:
+        raise UsageError("--all lists users as they are found: leave out --sort, or give a --limit instead.")
+    found: Iterable[Summary] = queries.summaries(queries.scan(*_store(ctx.obj), partition))
+    if not everybody:
+        found = queries.largest(found, (sort or Sort.transactions).value, limit)
+    if json:
+        for summary in found:
+            emit_line(summary)
+    else:
+        sys.stdout.writelines(_lines(found))
+
+
+def _store(context: Context) -> tuple[Client, Keys]:
+    from profiles import connection
+    from profiles.keys import Keys
+    from sentinel_cli.streaming import topics
+
+    settings = context.settings
+    client = connection.connect_to(settings.redis)
+    connection.reachable(client)
+    return client, Keys(settings.redis_prefix, settings.topic(topics.TRANSACTIONS))
+
+
+def _lines(found: Iterable[Summary]) -> Iterator[str]:
+    """A line a user, as soon as it is known: a table would wait for the last one."""
+    yield f"{'user':<24} {'transactions':>12} {'amount':>16} {'average':>12} {'alerts':>7}  last seen\n"
+    for each in found:
+        yield (
+            f"{each.user_id:<24} {each.total_transactions:>12,} {each.total_amount:>16,.2f} "
+            f"{each.average_amount:>12,.2f} {each.alerts:>7,}  {_moment(each.last_seen)}\n"
+        )
+
+
+def _described(user: Details) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim")
+    for label, text in _facts(user):
+        table.add_row(label, Text(text))  # text: an id may look like markup
+    return table
+
+
+def _facts(user: Details) -> Iterator[tuple[str, str]]:
+    yield "User", f"{user.user_id}, partition {user.partition}"
+    yield "Transactions", f"{user.total_transactions:,}"
+    yield "Amount", f"{user.total_amount:,.2f} in total, {user.average_amount:,.2f} on average"
+    yield "Seen", f"{_moment(user.first_seen)} to {_moment(user.last_seen)}"
+    yield "Countries", ", ".join(user.countries) or "none given"
+    yield "Known", f"{user.devices} devices, {user.merchant_categories} merchant categories"
+    yield "Hours (UTC)", f"{_bar(user.hours)}  0 to 23"
+    yield (
+        "At the last",
+        ", ".join(f"{w.count:,} in {name} ({w.amount:,.2f})" for name, w in user.windows.items()),
+    )
+    yield "Alerts", f"{user.alerts:,}" + (f", the last {_moment(user.last_alert)}" if user.alerts else "")
+    yield "Block", _block(user)
+
+
+def _block(user: Details) -> str:
+    block = user.block
+    if block is None or (block.until is None and block.applied):
+        return "none" if block is None else "none; it was lifted"
+    if block.until is None:
+        return f"until {_moment(user.blocked_until)}; lifted, which the next batch takes in"
+    waiting = "" if block.applied else "; the next batch takes it in"
+    return f"until {_moment(block.until)}, for {block.alerts[-1]}{waiting}"
+
+
+def _bar(shares: list[float]) -> str:
+    steps = len(BARS) - 1
+    return "".join(BARS[min(math.ceil(share / FULL_BAR * steps), steps)] for share in shares)
+
+
+def _moment(rfc3339: str | None) -> str:
+    """To the second, for people: 2017-12-10 19:45:08."""
+    return rfc3339[:19].replace("T", " ") if rfc3339 else "never"
