@@ -16,7 +16,7 @@ from sentinel_cli.options import JsonFlag
 from sentinel_cli.output import emit_json, emit_line
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.text import Text
 
     from profiles.connection import Client
     from profiles.keys import Keys
@@ -25,9 +25,8 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True)
 
 SHOWN = 50
-# A share of 1/8 or more of a user's transactions in one hour fills its bar.
 BARS = " ▁▂▃▄▅▆▇█"
-FULL_BAR = 1 / 8
+WINDOWS = {"1m": "in 1 min", "5m": "in 5 min", "1h": "in 1 h", "24h": "in 24 h", "day": "on that day"}
 
 
 class Sort(StrEnum):
@@ -111,15 +110,12 @@ def _lines(found: Iterable[Summary]) -> Iterator[str]:
         )
 
 
-def _described(user: Details) -> Table:
-    from rich.table import Table
+def _described(user: Details) -> Text:
     from rich.text import Text
 
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="dim")
-    for label, text in _facts(user):
-        table.add_row(label, Text(text))  # text: an id may look like markup
-    return table
+    # assembled, not marked up: an id may look like markup
+    lines = [Text.assemble((f"{label:<14}", "dim"), fact) for label, fact in _facts(user)]
+    return Text("\n").join(lines)
 
 
 def _facts(user: Details) -> Iterator[tuple[str, str]]:
@@ -129,11 +125,9 @@ def _facts(user: Details) -> Iterator[tuple[str, str]]:
     yield "Seen", f"{_moment(user.first_seen)} to {_moment(user.last_seen)}"
     yield "Countries", ", ".join(user.countries) or "none given"
     yield "Known", f"{user.devices} devices, {user.merchant_categories} merchant categories"
-    yield "Hours (UTC)", f"{_bar(user.hours)}  0 to 23"
-    yield (
-        "At the last",
-        ", ".join(f"{w.count:,} in {name} ({w.amount:,.2f})" for name, w in user.windows.items()),
-    )
+    yield "Hours (UTC)", f"{_bar(user.hours)}  midnight to midnight"
+    windows = [f"{w.count:,} {WINDOWS[name]} ({w.amount:,.2f})" for name, w in user.windows.items()]
+    yield "At the latest", ", ".join(windows)
     yield "Alerts", f"{user.alerts:,}" + (f", the last {_moment(user.last_alert)}" if user.alerts else "")
     yield "Block", _block(user)
 
@@ -149,8 +143,9 @@ def _block(user: Details) -> str:
 
 
 def _bar(shares: list[float]) -> str:
-    steps = len(BARS) - 1
-    return "".join(BARS[min(math.ceil(share / FULL_BAR * steps), steps)] for share in shares)
+    """A bar an hour, the busiest one full."""
+    steps, busiest = len(BARS) - 1, max(shares) or 1.0
+    return "".join(BARS[math.ceil(share / busiest * steps)] for share in shares)
 
 
 def _moment(rfc3339: str | None) -> str:
