@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import typer
 
-from sentinel_cli import checks
 from sentinel_cli.context import Context
 from sentinel_cli.errors import SentinelError, Unreachable
 from sentinel_cli.options import JsonFlag
 from sentinel_cli.output import emit_json
+
+if TYPE_CHECKING:
+    from sentinel_cli.checks import Finding
 
 COLOURS = {"ok": "green", "warn": "yellow", "fail": "red", "skip": "dim"}
 
@@ -19,6 +23,8 @@ def command(ctx: typer.Context, json: JsonFlag = False) -> None:
     Writes a record to a topic of its own, reads it back and removes the topic. Exit code 3 when
     something does not answer, 1 when something answers and does not work.
     """
+    from sentinel_cli import checks
+
     context: Context = ctx.obj
     findings = checks.run(context.settings)
     failed = [finding for finding in findings if finding.status == "fail"]
@@ -32,7 +38,7 @@ def command(ctx: typer.Context, json: JsonFlag = False) -> None:
         raise SentinelError(f"{', '.join(finding.name for finding in failed)}: not well, as the list says.")
 
 
-def _render(context: Context, findings: list[checks.Finding]) -> None:
+def _render(context: Context, findings: list[Finding]) -> None:
     from rich.markup import escape
     from rich.table import Table
 

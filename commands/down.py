@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from sentinel_cli import stack
 from sentinel_cli.context import Context
 from sentinel_cli.options import DryRun, JsonFlag, Yes
 from sentinel_cli.output import confirm, emit_json
@@ -25,6 +24,8 @@ def command(
 
     With --erase the data goes too: topics, profiles, cases, logs.
     """
+    from sentinel_cli import stack
+
     context: Context = ctx.obj
     home = context.settings.home
     doomed = [str(path) for path in stack.data(home)] if erase else []

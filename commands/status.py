@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from sentinel_cli import stack
 from sentinel_cli.context import Context
 from sentinel_cli.options import JsonFlag
 from sentinel_cli.output import emit_json
 
+if TYPE_CHECKING:
+    from sentinel_cli.stack import Server, Stack
+
 
 def command(ctx: typer.Context, json: JsonFlag = False) -> None:
     """Show the local servers: addresses, processes, versions, data and logs."""
+    from sentinel_cli import stack
+
     context: Context = ctx.obj
     home = context.settings.home
     found = stack.status(home)
@@ -25,7 +29,7 @@ def command(ctx: typer.Context, json: JsonFlag = False) -> None:
         render(context, found)
 
 
-def document(home: Path, found: stack.Stack | None) -> dict[str, Any]:
+def document(home: Path, found: Stack | None) -> dict[str, Any]:
     """The same keys whether or not anything runs."""
     return {
         "running": found is not None and found.ready,
@@ -38,7 +42,7 @@ def document(home: Path, found: stack.Stack | None) -> dict[str, Any]:
     }
 
 
-def render(context: Context, found: stack.Stack | None) -> None:
+def render(context: Context, found: Stack | None) -> None:
     from rich.table import Table
 
     if found is None:
@@ -56,7 +60,7 @@ def render(context: Context, found: stack.Stack | None) -> None:
         context.out.print("Kafka is the mock cluster: its records are gone when it stops.")
 
 
-def _server(server: stack.Server) -> dict[str, Any]:
+def _server(server: Server) -> dict[str, Any]:
     running = server.running
     uptime = timedelta(seconds=int(server.uptime_s)) if running else None
     return {

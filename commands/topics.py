@@ -9,11 +9,12 @@ import typer
 from sentinel_cli.context import Context
 from sentinel_cli.options import DryRun, JsonFlag
 from sentinel_cli.output import emit_json
-from sentinel_cli.streaming import topics
 
 app = typer.Typer(no_args_is_help=True)
 
-Partitions = Annotated[int, typer.Option("--partitions", min=1, help="Partitions of each topic.")]
+Partitions = Annotated[
+    int | None, typer.Option("--partitions", min=1, help="Partitions of each topic, 12 by default.")
+]
 Replication = Annotated[
     int, typer.Option("--replication", min=-1, help="Replicas of each; -1 leaves it to the cluster.")
 ]
@@ -22,8 +23,8 @@ Replication = Annotated[
 @app.command()
 def create(
     ctx: typer.Context,
-    partitions: Partitions = topics.DEFAULT_PARTITIONS,
-    replication: Replication = topics.BROKER_DEFAULT,
+    partitions: Partitions = None,
+    replication: Replication = -1,
     dry_run: DryRun = False,
     json: JsonFlag = False,
 ) -> None:
@@ -32,7 +33,10 @@ def create(
     How long they are kept depends on the environment (STREAM_SENTINEL_ENV). A topic that exists is
     left as it is.
     """
+    from sentinel_cli.streaming import topics
+
     context: Context = ctx.obj
+    partitions = partitions or topics.DEFAULT_PARTITIONS
     done = topics.ensure(context.settings, partitions, replication, dry_run=dry_run)
     if json:
         emit_json(done)
@@ -43,14 +47,16 @@ def create(
 
 @app.command(name="list")
 def list_(ctx: typer.Context, json: JsonFlag = False) -> None:
-    """List the topics: key, partitions, replicas, how long they are kept."""
+    """List the topics and how long they are kept."""
+    from rich.table import Table
+
+    from sentinel_cli.streaming import topics
+
     context: Context = ctx.obj
     states = topics.describe(context.settings)
     if json:
         emit_json(states)
         return
-    from rich.table import Table
-
     table = Table("topic", "key", "partitions", "replicas", "kept", "wanted", box=None, pad_edge=False)
     for state in states:
         wanted = topics.days(state.expected_retention_ms)

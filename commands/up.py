@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import typer
 
 from commands.status import document, render
-from sentinel_cli import config, stack
 from sentinel_cli.context import Context
 from sentinel_cli.options import JsonFlag
 from sentinel_cli.output import emit_json
-from sentinel_cli.streaming import topics
+
+if TYPE_CHECKING:
+    from sentinel_cli.stack import Stack
 
 
 def command(ctx: typer.Context, json: JsonFlag = False) -> None:
@@ -18,6 +21,9 @@ def command(ctx: typer.Context, json: JsonFlag = False) -> None:
     The first time fetches Kafka's jars, some 36 MB. Data stays between starts; every other command
     finds the servers by itself.
     """
+    from sentinel_cli import stack
+    from sentinel_cli.streaming import topics
+
     context: Context = ctx.obj
     home = context.settings.home
     before = stack.status(home)
@@ -33,8 +39,10 @@ def command(ctx: typer.Context, json: JsonFlag = False) -> None:
         context.err.print(f"[yellow]sentinel:[/yellow] {line}", soft_wrap=True)
 
 
-def _elsewhere(context: Context, running: stack.Stack) -> list[str]:
+def _elsewhere(context: Context, running: Stack) -> list[str]:
     """Settings that name other servers and win over the stack's."""
+    from sentinel_cli import config
+
     local = {
         "kafka.servers": running.kafka_servers,
         "redis.host": running.redis_host,
