@@ -14,6 +14,7 @@ Not here: single transactions (`habits`, `scenarios`).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -138,8 +139,13 @@ def new_devices(rng: np.random.Generator, n: int) -> Hashes:
 
 def device_type(device: Hashes) -> Ints:
     """A device's type, a position in calibration's device_type, from its id."""
+    return _device_types().choose(share(mix(device, _DEVICE_TYPE)))
+
+
+@cache
+def _device_types() -> Choice:
     _, count, _ = calibration.counts("device_type")
-    return Choice(count).choose(share(mix(device, _DEVICE_TYPE)))
+    return Choice(count)
 
 
 def _rhythms(activity: Floats) -> Floats:

@@ -26,7 +26,7 @@ from typing import NamedTuple
 import numpy as np
 
 from datasets.traffic import places
-from datasets.traffic.chance import Choice, Floats, Hashes, Ints
+from datasets.traffic.chance import Floats, Hashes, Ints
 from datasets.traffic.day import HOUR, SECOND, Day
 from datasets.traffic.habits import TransactionRows, World, purchases, walk
 from datasets.traffic.population import MOBILE, between, device_type, new_devices
@@ -167,8 +167,8 @@ def impossible_travel(scene: Scene, n: int) -> TransactionRows:
     """Strikes users of the present span who have just bought something, a continent away."""
     if not len(scene.honest):
         return scene.honest
-    lean = scene.world.users.lean[scene.honest["user"]]
-    owner = scene.honest[Choice(lean).choose(scene.rng.random(n))]
+    lean = np.cumsum(scene.world.users.lean[scene.honest["user"]])
+    owner = scene.honest[np.searchsorted(lean, scene.rng.random(n) * lean[-1], side="right")]
     start = owner["time"] + (between((480.0, 3600.0), scene.rng.random(n)) * SECOND).astype(np.int64)
     c = _course(scene, owner["user"].astype(np.int64), start, (2, 6), 1500.0, 1.0, 4 * 3600.0)
     rows = _rows(scene, c, 0.5, own_device=0.4, abroad=0.0)

@@ -24,7 +24,7 @@ from __future__ import annotations
 import numpy as np
 
 from datasets.traffic import calibration, habits, merchants, population
-from datasets.traffic.chance import Choice, Floats, Ints
+from datasets.traffic.chance import Choice, Ints
 from datasets.traffic.day import SECOND, Day
 from datasets.traffic.habits import HONEST, ROW, TransactionRows, World
 from datasets.traffic.plan import Plan
@@ -67,21 +67,20 @@ class Traffic:
 
 
 class _Spans:
-    """Lays out one span after the other."""
+    """Lays out one span after the other. Pairs of numbers are of honest transactions and of frauds."""
 
     def __init__(self, plan: Plan) -> None:
         rng = _generator(plan.seed, 0)
         self.world = World(population.draw(rng, plan.users), merchants.draw(rng), *habits.product_rows())
         self._plan = plan
-        self._number, self._end = 0, plan.start
-        self._wanted = 0.0  # transactions due by the end of the present span
-        self._made = np.zeros(2, np.int64)  # honest ones and frauds, up to that end
-        self._waiting = np.empty(0, ROW)
+        self._number, self._begin, self._end = 0, plan.start, plan.start
+        self._lacking = np.zeros(2)  # what spans up to this one should have held and did not
+        self._rows: list[TransactionRows] = []  # laid out, not yet emitted
         self._busy_until = np.zeros(plan.users, np.int64)
         self._episodes = 0
         # Transactions within the span by bout and by episode: the next span's guess is the last one's.
         self._of_bout, self._of_episode = 1.3, 10.0
-        self._kinds = np.array([i for i, name in enumerate(NAMES) if name in plan.scenarios])
+        self._kinds = [i for i, name in enumerate(NAMES) if name in plan.scenarios]
         chosen = [SCENARIOS[NAMES[kind]] for kind in self._kinds]
         shares = np.array([scenario.share for scenario in chosen])
         self._begin_rate = shares / shares.sum() / [scenario.size for scenario in chosen]  # a fraud, by kind
@@ -94,13 +93,18 @@ class _Spans:
         """All transactions of the next span, in the order of their time; rarely none."""
         self._number += 1
         rng = _generator(self._plan.seed, self._number)
-        begin, self._end = self._end, self._end + self._length()
-        hours = float(self._day.passed(self._end) - self._day.passed(begin))
-        wanted = hours * 3600 * self._plan.mean_rate
-        self._wanted += wanted
-        honest = self._honest(rng, begin)
-        self._waiting = np.concatenate([self._waiting, honest])
-        self._steal(rng, begin, wanted, honest[honest["time"] < self._end])
+        self._begin, self._end = self._end, self._end + self._length()
+        hours = float(self._day.passed(self._end) - self._day.passed(self._begin))
+        rate = self._plan.fraud_rate
+        self._lacking += hours * 3600 * self._plan.mean_rate * np.array([1 - rate, rate])
+        frauds = self._lacking[1]
+        if self._rows:
+            self._lacking -= np.bincount(self._inside(self._rows[0])["scenario"] != HONEST, minlength=2)
+        honest = self._shop(rng)
+        self._steal(
+            Scene(self.world, rng, (self._begin, self._end), self._thieves_day, honest, self._busy_until),
+            frauds,
+        )
         return self._emit()
 
     def _length(self) -> int:
@@ -108,65 +112,62 @@ class _Spans:
         size = min(_FIRST_SPAN << (self._number - 1), _SPAN)
         return max(int(size / self._plan.mean_rate * SECOND), 1)
 
-    def _lacking(self) -> Floats:
-        """How many honest transactions and frauds the span still lacks."""
-        fraud = self._waiting["scenario"][self._waiting["time"] < self._end] != HONEST
-        rate = self._plan.fraud_rate
-        have = self._made + np.bincount(fraud, minlength=2)
-        return np.array([1 - rate, rate]) * self._wanted - have
+    def _inside(self, rows: TransactionRows) -> TransactionRows:
+        return rows[np.flatnonzero(rows["time"] < self._end)]
 
-    def _honest(self, rng: np.random.Generator, begin: int) -> TransactionRows:
-        n = max(int(self._lacking()[0] / self._of_bout), 0)
-        start = self._day.moments(rng, begin, self._end, n)
+    def _shop(self, rng: np.random.Generator) -> TransactionRows:
+        """Let as many bouts begin as the span lacks honest transactions; returns those inside it."""
+        n = max(int(self._lacking[0] / self._of_bout), 0)
+        start = self._day.moments(rng, self._begin, self._end, n)
         user = self.world.users.shopping(rng, start)
         if self._number == 1 and n:
-            user[0], start[0] = 0, begin  # whatever the seed, the first transaction is user_000001's
+            user[0], start[0] = 0, self._begin  # whatever the seed, user_000001 opens the stream
         rows = habits.bouts(self.world, rng, user, start)
+        self._rows.append(rows)
+        inside = self._inside(rows)
+        self._lacking[0] -= len(inside)
         if n:
-            self._of_bout = max(np.count_nonzero(rows["time"] < self._end) / n, 0.5)
-        return rows
+            self._of_bout = max(len(inside) / n, 0.5)
+        return inside
 
-    def _steal(self, rng: np.random.Generator, begin: int, wanted: float, honest: TransactionRows) -> None:
-        """Begin the span's episodes; ``wanted`` transactions of all kinds lie in it."""
-        scene = Scene(self.world, rng, (begin, self._end), self._thieves_day, honest, self._busy_until)
-        late = self._plan.fraud_rate * (self._wanted - wanted) - self._made[1]
-        self._owed += max(self._plan.fraud_rate * wanted + late, 0.0) * self._begin_rate
+    def _steal(self, scene: Scene, frauds: float) -> None:
+        """Let episodes begin; ``frauds`` are to lie in the span, counting those begun before."""
+        self._owed += max(frauds, 0.0) * self._begin_rate
         whole = self._owed.astype(np.int64)
         self._owed -= whole
         self._begin_episodes(scene, whole)
-        length_s = max((self._end - begin) / SECOND, _QUICK_S)
+        length_s = max((self._end - self._begin) / SECOND, _QUICK_S)
         quick = Choice(self._begin_rate / (1 + self._lasts_s / length_s))
         for _ in range(_ROUNDS):
-            n = int(self._lacking()[1] / self._of_episode)
+            n = int(self._lacking[1] / self._of_episode)
             if n <= 0:
                 return
-            kinds = quick.choose(rng.random(n))
+            kinds = quick.choose(scene.rng.random(n))
             inside = self._begin_episodes(scene, np.bincount(kinds, minlength=len(self._kinds)))
             self._of_episode = max(inside / n, 0.5)
 
     def _begin_episodes(self, scene: Scene, many: Ints) -> int:
         """So many new episodes of each kind; returns how many of their purchases lie in the span."""
-        inside = 0
-        for kind, n in zip(self._kinds.tolist(), many.tolist(), strict=True):
+        before = self._lacking[1]
+        for kind, n in zip(self._kinds, many.tolist(), strict=True):
             if n:
                 rows = SCENARIOS[NAMES[kind]].lay_out(scene, n)
                 rows["scenario"] = kind
                 rows["episode"] += self._episodes
                 self._episodes += n
                 np.maximum.at(self._busy_until, rows["user"], rows["time"])
-                self._waiting = np.concatenate([self._waiting, rows])
-                inside += np.count_nonzero(rows["time"] < self._end)
-        return inside
+                self._rows.append(rows)
+                self._lacking[1] -= np.count_nonzero(rows["time"] < self._end)
+        return int(before - self._lacking[1])
 
     def _emit(self) -> TransactionRows:
-        time = self._waiting["time"]
-        due = np.flatnonzero(time < self._end)
-        rows = self._waiting[due[np.argsort(time[due], kind="stable")]]
-        self._waiting = self._waiting[np.flatnonzero(time >= self._end)]
-        if len(self._waiting) > _WAITING:
-            self._waiting = self._waiting[np.argsort(self._waiting["time"], kind="stable")[:_WAITING]]
-        self._made += np.bincount(rows["scenario"] != HONEST, minlength=2)
-        return rows
+        rows = np.concatenate(self._rows)
+        due = np.flatnonzero(rows["time"] < self._end)
+        later = rows[np.flatnonzero(rows["time"] >= self._end)]
+        if len(later) > _WAITING:
+            later = later[np.argsort(later["time"], kind="stable")[:_WAITING]]
+        self._rows = [later]
+        return rows[due[np.argsort(rows["time"][due], kind="stable")]]
 
 
 def _generator(seed: int, number: int) -> np.random.Generator:
