@@ -93,12 +93,20 @@ class Commands(TyperGroup):
     def _adopt(self, command: Any) -> None:
         """Give a loaded command, and what is below it, our way of showing help and our options."""
         command.rich_markup_mode = self.rich_markup_mode
+        command.help = _reflowed(command.help or "")
         if isinstance(command, TyperGroup):
             for below in command.commands.values():
                 self._adopt(below)
         taken = {spelling for param in command.params for spelling in param.opts}
         ours = [param for param in self.params if param.name in {*FLAGS, "debug"}]
         command.params += [_hidden(param) for param in ours if not taken & set(param.opts)]
+
+
+def _reflowed(text: str) -> str:
+    """Paragraphs as one line each, so that a terminal breaks them where it ends; lists as they are."""
+    return "\n\n".join(
+        part if "\n " in part or "\n-" in part else part.replace("\n", " ") for part in text.split("\n\n")
+    )
 
 
 def _hidden(param: Any) -> Any:
