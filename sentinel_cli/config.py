@@ -75,6 +75,7 @@ LogLevel = Annotated[
     "DEBUG, INFO, WARNING, ERROR or CRITICAL",
 ]
 Environment = Annotated[Literal["development", "staging", "production"], "development, staging or production"]
+Delivery = Annotated[Literal["idempotent", "transactional"], "idempotent or transactional"]
 Properties = Annotated[dict[str, Annotated[str, BeforeValidator(_property)]], "text, a number, true or false"]
 Options = Annotated[dict[str, Any], "a table"]
 
@@ -144,6 +145,9 @@ class Settings(BaseSettings):
     prefix: Prefix = Field("", description="Put before every topic and Redis key.")
     log_level: LogLevel = Field("INFO", description="The least severe messages that are logged.")
     fraud_threshold: Score = Field(0.7, description="Score from which on a transaction is an alert.")
+    delivery: Delivery = Field(
+        "idempotent", description="Whether a crash may repeat an alert, with the same id, on its topic."
+    )
     consumer_group: Name = Field("sentinel", description="Consumer group of the workers.")
     kafka: KafkaSettings = KafkaSettings()
     redis: RedisSettings = RedisSettings()

@@ -7,14 +7,14 @@ its successor. Nothing here sleeps.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from sentinel_cli.streaming.batches import Ack, Listener, Poison, RecordBatch
+from sentinel_cli.streaming.batches import Ack, Letter, Listener, Poison, RecordBatch
 from sentinel_cli.streaming.codec import Decoder
 
 
@@ -30,7 +30,9 @@ class Record:
 class Log:
     """Topics: a list of records a partition."""
 
-    topics: dict[str, dict[int, list[Record]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(list)))
+    topics: dict[str, dict[int, list[Record]]] = field(
+        default_factory=lambda: defaultdict(lambda: defaultdict(list))
+    )
     committed: dict[tuple[str, int], int] = field(default_factory=dict)
 
     def append(self, topic: str, partition: int, value: bytes | None, **more: Any) -> None:
@@ -126,6 +128,9 @@ class MemorySource:
         for partition, offset in offsets.items():
             self._log.committed[self._topic, partition] = offset
 
+    def committed(self, partition: int) -> int | None:
+        return self._log.committed.get((self._topic, partition))
+
     def end(self, partition: int) -> int:
         return len(self._log.topics[self._topic][partition])
 
@@ -144,8 +149,8 @@ class MemorySink:
         self._unacknowledged: list[Ack] = []
         self.silent = False
 
-    def send(self, topic: str, key: bytes | None, value: bytes | None, headers: dict[str, str], ack: Ack) -> None:
-        self._log.append(topic, 0, value, key=key, headers=headers)
+    def send(self, letter: Letter, ack: Ack) -> None:
+        self._log.append(letter.topic, 0, letter.value, key=letter.key, headers=letter.headers)
         ack.pending += 1
         self._unacknowledged.append(ack)
 
@@ -156,3 +161,15 @@ class MemorySink:
         for ack in self._unacknowledged:
             ack.done(None)
         self._unacknowledged.clear()
+
+
+class MemoryTransactor:
+    """``Transactor`` into a ``Log``; a source's commits must not come between."""
+
+    def __init__(self, log: Log, topic: str) -> None:
+        self._log, self._topic = log, topic
+
+    def transact(self, letters: Sequence[Letter], partition: int, end: int) -> None:
+        for letter in letters:
+            self._log.append(letter.topic, 0, letter.value, key=letter.key, headers=letter.headers)
+        self._log.committed[self._topic, partition] = end

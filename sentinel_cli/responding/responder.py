@@ -37,7 +37,7 @@ from sentinel_cli.records import Response, Source
 from sentinel_cli.responding.actions import Actions, OpenCases
 from sentinel_cli.responding.incoming import AlertBatch, Incoming
 from sentinel_cli.responding.store import Save, Store
-from sentinel_cli.streaming.batches import Ack, Clock, Sink
+from sentinel_cli.streaming.batches import Ack, Clock, Letter, Sink
 from sentinel_cli.streaming.batches import Source as RecordSource
 from sentinel_cli.telemetry.stats import LatencyHistogram
 
@@ -221,16 +221,18 @@ class Responder:
         response = self._actions.take(incoming, source, block, cases)  # Step 3
         headers = {"alert_id": response.alert_id, "response_id": response.response_id}
         value = msgspec.json.encode(response)
-        self._sink.send(  # Step 4
-            self._plan.responses_topic, response.user_id.encode(), value, headers, ack
+        letter = Letter(
+            incoming.offset, self._plan.responses_topic, response.user_id.encode(), value, headers
         )
+        self._sink.send(letter, ack)  # Step 4
         return response
 
     def _bury(self, batch: AlertBatch, ack: Ack) -> None:
         plan = self._plan
         for poison in batch.poison:
             headers = poison.headers(plan.topic, batch.partition)
-            self._sink.send(plan.dead_letters_topic, poison.key, poison.value, headers, ack)
+            letter = Letter(poison.offset, plan.dead_letters_topic, poison.key, poison.value, headers)
+            self._sink.send(letter, ack)
             log.warning("%s-%d offset %d: %s", plan.topic, batch.partition, poison.offset, poison.reason)
 
     # ---- steps 4 to 6

@@ -9,6 +9,7 @@ Not here: how a source makes them (``plain_source``), what the loop does with th
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, TypeVar
 
@@ -95,6 +96,9 @@ class Source(Protocol[B]):
     def commit(self, offsets: dict[int, int]) -> None:
         """Tell Kafka how far the state is, for lag tools; not waited for."""
 
+    def committed(self, partition: int) -> int | None:
+        """The group's offset in Kafka, once no transaction is pending on it; None if there is none."""
+
     def end(self, partition: int) -> int:
         """The offset that the partition's next record will get, as far as is known without asking."""
 
@@ -105,12 +109,38 @@ class Source(Protocol[B]):
         """Leave the group; the listener hears what is revoked."""
 
 
+class Letter(NamedTuple):
+    """A record to send, made from the record at ``offset``."""
+
+    offset: int
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: dict[str, str]
+
+
+class BrokerAway(Exception):
+    """Kafka does not take a transaction now; the same one may succeed later."""
+
+
+class Fenced(Exception):
+    """The group has given the partition to another worker."""
+
+
+class Transactor(Protocol):
+    """A producer that sends all of a save or nothing of it, for readers that are `read_committed`."""
+
+    def transact(self, letters: Sequence[Letter], partition: int, end: int) -> None:
+        """Send ``letters`` and commit the group's offset ``end`` of ``partition``, both or neither.
+
+        Raises BrokerAway, Fenced; SentinelError when this producer can send no more.
+        """
+
+
 class Sink(Protocol):
     """A producer whose acknowledgements are counted."""
 
-    def send(
-        self, topic: str, key: bytes | None, value: bytes | None, headers: dict[str, str], ack: Ack
-    ) -> None:
+    def send(self, letter: Letter, ack: Ack) -> None:
         """Hand over one record; ``ack`` counts it until the broker has it. Waits while the queue is full."""
 
     def poll(self, timeout: float = 0.0) -> None:

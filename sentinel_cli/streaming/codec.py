@@ -69,7 +69,9 @@ class Decoder:
         latest = np.where(arrived[good] >= 0, arrived[good] * 1_000 + MOST_AHEAD, LATEST) if good else times
         wrong = (times < EARLIEST) | (times > latest)
         if wrong.any():
-            bad += [(good[i], _time_reason(records[i].timestamp, int(times[i]))) for i in np.flatnonzero(wrong)]
+            bad += [
+                (good[i], _time_reason(records[i].timestamp, int(times[i]))) for i in np.flatnonzero(wrong)
+            ]
             keep = np.flatnonzero(~wrong)
             columns = Columns(columns.rows[keep], columns.extra[keep])
             records, good = [records[i] for i in keep], [good[i] for i in keep]
@@ -116,9 +118,13 @@ def _shape(names: tuple[str, ...]) -> type[Transaction]:
         return Transaction
     wanted = [(f"f{k}", float | None, np.nan) for k in range(len(names))]
     rename = {f"f{k}": name for k, name in enumerate(names)}
-    features = msgspec.defstruct("Features", wanted, rename=rename, gc=False, frozen=True)  # type: ignore[arg-type]
+    features = msgspec.defstruct("Features", wanted, rename=rename, gc=False, frozen=True)
     return msgspec.defstruct(
-        "TransactionWithFeatures", [("features", features | None, None)], bases=(Transaction,), gc=False, frozen=True
+        "TransactionWithFeatures",
+        [("features", features | None, None)],
+        bases=(Transaction,),
+        gc=False,
+        frozen=True,
     )  # type: ignore[return-value]
 
 

@@ -23,12 +23,13 @@ from profiles.redis_store import RedisStore
 from sentinel_cli.config import Settings
 from sentinel_cli.engine import scorecard, scoring, severity
 from sentinel_cli.errors import ScorecardError
-from sentinel_cli.streaming import kafka, topics
+from sentinel_cli.streaming import kafka, topics, transactor
 from sentinel_cli.streaming.batches import SystemClock
 from sentinel_cli.streaming.codec import Decoder
 from sentinel_cli.streaming.columnar import Columnar
 from sentinel_cli.streaming.plain_source import CONSUMER, PlainSource
 from sentinel_cli.streaming.sink import KafkaSink
+from sentinel_cli.streaming.transactor import KafkaTransactor
 from sentinel_cli.streaming.worker import Plan, Worker, log
 from sentinel_cli.telemetry.stats import LatencyHistogram, WorkerSnapshot
 
@@ -62,9 +63,9 @@ def run(
 ) -> DetectSummary:
     """Detect until stopped, or up to the end offsets seen now.
 
-    ``index`` tells the workers of one command apart; ``register_stop`` is given the function that ends the run gracefully; ``tell`` gets a snapshot a
-    second; ``report`` a sentence now and then. Raises KafkaUnreachable, RedisUnreachable,
-    LostRangeError, ScorecardError.
+    ``index`` tells the workers of one command apart; ``register_stop`` is given the function that
+    ends the run gracefully; ``tell`` gets a snapshot a second; ``report`` a sentence now and then.
+    Raises KafkaUnreachable, RedisUnreachable, LostRangeError, ScorecardError.
     """
     card = scorecard.load(settings.detect.scorecard)
     policy = severity.load(settings.respond.policy)
@@ -72,14 +73,22 @@ def run(
     client = connection.connect_to(settings.redis)
     connection.reachable(client)
     scoring.warm(report)
-    topic = settings.topic(topics.TRANSACTIONS)
+    topic, group = settings.topic(topics.TRANSACTIONS), kafka.group(settings)
     columnar = Columnar(Decoder(card.record_features))
-    consumer = kafka.consumer(settings, kafka.group(settings), **CONSUMER, **kafka.member(settings, index))
+    consumer = kafka.consumer(settings, group, **CONSUMER, **kafka.member(settings, index))
     source = PlainSource(consumer, topic, columnar)
-    sink = KafkaSink(kafka.producer(settings, **{"linger.ms": 0}))
+    transactional = settings.delivery == "transactional"
+    producer = (
+        transactor.producer(settings, group, index)
+        if transactional
+        else kafka.producer(settings, **{"linger.ms": 0})
+    )
     store = RedisStore(client, Keys(settings.redis_prefix, topic))
     with ThreadPoolExecutor(1, thread_name_prefix="save") as executor:
-        worker = Worker(_plan(settings), source, sink, store, SystemClock(), executor, card, policy)
+        worker = Worker(
+            _plan(settings), source, KafkaSink(producer), store, SystemClock(), executor, card, policy,
+            KafkaTransactor(producer, consumer, topic) if transactional else None,
+        )  # fmt: skip
         register_stop(worker.stop)
         began = _Start()
         reload = _Reload(settings.detect.scorecard, worker, columnar)

@@ -17,16 +17,19 @@ import numpy.typing as npt
 from profiles import layout
 from profiles.contract import Blocks, Save
 from profiles.layout import Profiles
-from sentinel_cli.streaming.batches import Ack
+from sentinel_cli.streaming.batches import Ack, Letter
 
 FIRST_SLOTS = 1_024
 
 
 class Partition:
     """``begin`` is the offset in the store, ``next`` the next one to score; what lies between is in
-    ``rows`` alone. ``capacity`` bounds the profiles held once everything is saved."""
+    ``rows`` alone. ``capacity`` bounds the profiles held once everything is saved. What comes of
+    records below ``sent`` is on the topics already (transactional delivery)."""
 
-    def __init__(self, number: int, begin: int | None, blocks: int, capacity: int, now: float) -> None:
+    def __init__(
+        self, number: int, begin: int | None, blocks: int, capacity: int, now: float, sent: int = 0
+    ) -> None:
         self.number = number
         self.begin = begin
         self.next = begin
@@ -35,6 +38,8 @@ class Partition:
         self.records = 0  # scored since the last snapshot
         self.since = now  # when the first of them was, or when the last save ended
         self.ack = Ack()  # of what was sent since the last snapshot
+        self.sent = sent
+        self.letters: list[Letter] = []  # what the next save's transaction will send
         self.rows: Profiles = layout.empty(FIRST_SLOTS)
         self._capacity = capacity
         self._slots: dict[str, int] = {}
@@ -94,16 +99,17 @@ class Partition:
             self._changed[slot] = True
         self.blocks, self.new_blocks = self.new_blocks.version, None
 
-    def snapshot(self) -> tuple[Save, Ack]:
-        """Everything unsaved as one save, and the acknowledgements it has to wait for."""
+    def snapshot(self) -> tuple[Save, Ack, list[Letter]]:
+        """Everything unsaved as one save, the acknowledgements it has to wait for, what it has to send."""
         slots = np.flatnonzero(self._changed[: len(self._users)])
         users = [self._users[slot] for slot in slots]
         assert self.next is not None, "nothing was scored"
         save = Save(self.number, self.begin, self.next, users, self.rows[slots], self.blocks)
         ack, self.ack = self.ack, Ack()
+        letters, self.letters = self.letters, []
         self._changed[slots] = False
         self.records = 0
-        return save, ack
+        return save, ack, letters
 
     def saved(self, save: Save, now: float) -> None:
         """``save`` is in the store."""

@@ -136,7 +136,14 @@ class PlainSource(Generic[B]):
             self._consumer.seek(TopicPartition(self._topic, _partition(message), offset_of(message)))
 
     def restart(self, partition: int, offset: int | None) -> None:
-        self._consumer.seek(self._at(partition, offset))
+        place = self._at(partition, offset)
+        try:
+            self._consumer.seek(place)
+        except KafkaException:
+            # Not fetching yet: assigned anew it begins there. No longer ours: the next poll says so.
+            if any(p.partition == partition for p in self._consumer.assignment()):
+                self._consumer.incremental_unassign([place])
+                self._consumer.incremental_assign([place])
 
     def commit(self, offsets: dict[int, int]) -> None:
         places = [TopicPartition(self._topic, partition, offset) for partition, offset in offsets.items()]
@@ -146,6 +153,18 @@ class PlainSource(Generic[B]):
             # Lag tools are told late; the truth is in the store.
             if not error.args[0].retriable() and error.args[0].code() != KafkaError._NO_OFFSET:
                 raise
+
+    def committed(self, partition: int) -> int | None:
+        place = TopicPartition(self._topic, partition)
+        while True:
+            try:
+                (found,) = self._consumer.committed([place], timeout=ANSWER_WITHIN)
+            except KafkaException as error:
+                # Waiting is right: what a pending transaction has sent is not known before it ends.
+                if not error.args[0].retriable() and error.args[0].code() not in PASSING:
+                    raise
+            else:
+                return None if found.offset < 0 else int(found.offset)
 
     def end(self, partition: int) -> int:
         _, end = self._consumer.get_watermark_offsets(TopicPartition(self._topic, partition), cached=True)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from confluent_kafka import KafkaError, Message, Producer
 
-from sentinel_cli.streaming.batches import Ack
+from sentinel_cli.streaming.batches import Ack, Letter
 
 # Seconds to wait for room, again and again, while the producer's queue is full.
 ROOM = 0.1
@@ -16,14 +18,17 @@ class KafkaSink:
     def __init__(self, producer: Producer) -> None:
         self._producer = producer
 
-    def send(self, topic: str, key: bytes | None, value: bytes | None, headers: dict[str, str], ack: Ack) -> None:
+    def send(self, letter: Letter, ack: Ack) -> None:
         def delivered(error: KafkaError | None, _message: Message) -> None:
             ack.done(error)
 
         ack.pending += 1
         while True:
             try:
-                self._producer.produce(topic, value, key, headers=list(headers.items()), on_delivery=delivered)
+                headers: Any = list(letter.headers.items())
+                self._producer.produce(
+                    letter.topic, letter.value, letter.key, headers=headers, on_delivery=delivered
+                )
             except BufferError:  # the broker is slower than we are: its answers make room
                 self._producer.poll(ROOM)
             else:

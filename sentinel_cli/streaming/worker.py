@@ -10,6 +10,10 @@ whatever dies. For one batch of one partition, which is what it delivered since 
     Step 5  one atomic write: every changed profile and the new offset, if the offset is still the old
     Step 6  commit the offset to Kafka, for lag tools alone
 
+With transactional delivery step 4 waits for the save: one Kafka transaction holds the batch's alerts,
+its dead letters and the group's new offset, and replaces step 6; what is made again from records
+below that offset is kept back.
+
 A crash between any two of them repeats the batch from the state it began with, and makes the same
 alerts with the same ids. A refused write (another worker owns the partition now) drops the local
 state and starts again from what is stored. While the store is away nothing is scored beyond the
@@ -27,7 +31,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -39,9 +43,19 @@ from profiles.contract import Blocks, Save, Store, StoreAway
 from sentinel_cli.engine import kernel, scoring
 from sentinel_cli.engine.scorecard import Scorecard
 from sentinel_cli.engine.severity import Policy
-from sentinel_cli.errors import RedisUnreachable, SentinelError
+from sentinel_cli.errors import KafkaUnreachable, RedisUnreachable, SentinelError
 from sentinel_cli.streaming import alerts
-from sentinel_cli.streaming.batches import Ack, Clock, RecordBatch, Sink, Source
+from sentinel_cli.streaming.batches import (
+    Ack,
+    BrokerAway,
+    Clock,
+    Fenced,
+    Letter,
+    RecordBatch,
+    Sink,
+    Source,
+    Transactor,
+)
 from sentinel_cli.streaming.partition import Partition
 from sentinel_cli.telemetry.stats import LatencyHistogram
 
@@ -55,6 +69,8 @@ IDLE = 0.1
 BUSY = 0.005
 # A partition without traffic looks for new blocks this many save intervals apart.
 BLOCKS_EVERY = 5
+# Seconds after which a transaction is made for the offset alone.
+TELL_KAFKA_EVERY = 5.0
 # What a revoked partition may take to be saved before it is left to the next owner to repeat.
 HAND_OVER = 10.0
 
@@ -95,6 +111,7 @@ class Saving:
 
     save: Save
     ack: Ack
+    letters: list[Letter]
     future: Future[tuple[bool, Blocks | None]] | None = None
     not_before: float = 0.0
     wait: float = FIRST_WAIT
@@ -113,6 +130,7 @@ class Worker:
         executor: Executor,
         scorecard: Scorecard,
         policy: Policy,
+        transactor: Transactor | None = None,
     ) -> None:
         self.counts = Counts()
         self.paused = ""
@@ -121,12 +139,15 @@ class Worker:
         self._plan = plan
         self._source, self._sink, self._store = source, sink, store
         self._clock, self._executor = clock, executor
+        self._transactor = transactor
         self._partitions: dict[int, Partition] = {}
         self._savings: dict[int, Saving] = {}
         self._skipping: set[int] = set()  # begun anew in this turn: what was polled before is void
         self._leaving = False  # partitions are being given back: save, and begin nothing
         self._look: dict[int, float] = {}
+        self._told: dict[int, float] = {}
         self._stop = threading.Event()
+        self._each_turn: Callable[[], None] = lambda: None
 
     # ---- the loop
 
@@ -222,7 +243,7 @@ class Worker:
                 return
             self._wait_for(saving)
             if self._clock.monotonic() - begun > LONGEST_WAIT:
-                self._source.serve(IDLE)
+                self._serve(IDLE)
 
     def _wait_for(self, saving: Saving) -> None:
         """Wait a moment for whatever this save waits for."""
@@ -251,19 +272,24 @@ class Worker:
         return True
 
     def _say(self, partition: Partition, batch: RecordBatch, scored: scoring.Scored) -> None:
-        """Step 4: alerts and dead letters, counted by the acknowledgements the next save waits for."""
-        plan, ack = self._plan, partition.ack
+        """Step 4: alerts and dead letters, sent now or by the save's transaction."""
+        for letter in self._letters(batch, scored):
+            if self._transactor is None:
+                self._sink.send(letter, partition.ack)
+            elif letter.offset >= partition.sent:
+                partition.letters.append(letter)
+
+    def _letters(self, batch: RecordBatch, scored: scoring.Scored) -> Iterator[Letter]:
+        plan = self._plan
         for alert in alerts.of_batch(batch, scored, plan.topic, self.scorecard, self.policy):
-            value = msgspec.json.encode(alert)
-            self._sink.send(
-                plan.alerts_topic, alert.user_id.encode(), value, {"alert_id": alert.alert_id}, ack
-            )
             self.counts.alerts[alert.severity] += 1
+            value, headers = msgspec.json.encode(alert), {"alert_id": alert.alert_id}
+            yield Letter(alert.source.offset, plan.alerts_topic, alert.user_id.encode(), value, headers)
         for poison in batch.poison:
-            headers = poison.headers(plan.topic, batch.partition)
-            self._sink.send(plan.dead_letters_topic, poison.key, poison.value, headers, ack)
             self.counts.dead_letters += 1
             log.warning("%s-%d offset %d: %s", plan.topic, batch.partition, poison.offset, poison.reason)
+            headers = poison.headers(plan.topic, batch.partition)
+            yield Letter(poison.offset, plan.dead_letters_topic, poison.key, poison.value, headers)
 
     def _count(self, batch: RecordBatch, learnt: np.ndarray) -> None:
         self.counts.processed += len(learnt)
@@ -290,7 +316,7 @@ class Worker:
         if saving.future is None:
             if saving.ack.pending or self._clock.monotonic() < saving.not_before:
                 return
-            saving.future = self._executor.submit(self._write, saving.save)  # Step 5
+            saving.future = self._executor.submit(self._write, saving)  # Step 5
         if saving.future.done():
             self._written(partition, saving)
 
@@ -305,8 +331,13 @@ class Worker:
             or self._stop.is_set()
         )
 
-    def _write(self, save: Save) -> tuple[bool, Blocks | None]:
+    def _write(self, saving: Saving) -> tuple[bool, Blocks | None]:
         """Step 5, and a look at the blocks; runs in the executor."""
+        save = saving.save
+        if self._transactor is not None and self._transaction_due(saving):
+            self._transactor.transact(saving.letters, save.partition, save.end)  # Steps 4 and 6
+            saving.letters = []  # a further try of step 5 has nothing left to send
+            self._told[save.partition] = self._clock.monotonic()
         if not self._store.save(save):
             return False, None
         try:
@@ -314,16 +345,23 @@ class Worker:
         except StoreAway:
             return True, None  # the save stands; the blocks are seen with the next one
 
+    def _transaction_due(self, saving: Saving) -> bool:
+        """A batch that says nothing needs none, but lag tools want to see the offset move."""
+        told = self._told.get(saving.save.partition, -np.inf)
+        return bool(saving.letters) or self._clock.monotonic() - told > TELL_KAFKA_EVERY
+
     def _written(self, partition: Partition, saving: Saving) -> None:
         assert saving.future is not None
         try:
             stored, blocks = saving.future.result()
-        except StoreAway as error:
+        except (StoreAway, BrokerAway) as error:
             # It may have landed all the same: then the next try is refused, and starts again from it.
             self._pause(str(error))
             saving.future, saving.not_before = None, self._clock.monotonic() + saving.wait
             saving.wait = min(2 * saving.wait, LONGEST_WAIT)
             return
+        except Fenced:
+            stored, blocks = False, None
         del self._savings[partition.number]
         self._pause("")
         if not stored:
@@ -332,7 +370,8 @@ class Worker:
         partition.saved(saving.save, self._clock.monotonic())
         partition.new_blocks = blocks
         self.counts.saves += 1
-        self._source.commit({partition.number: saving.save.end})  # Step 6
+        if self._transactor is None:
+            self._source.commit({partition.number: saving.save.end})  # Step 6
 
     def _load_blocked(self, partition: Partition) -> bool:
         """Hold the profiles of users whose block changed, so that they can take it in."""
@@ -394,8 +433,11 @@ class Worker:
                     ) from error
                 wait = min(2 * wait, LONGEST_WAIT)
         self._pause("")
+        sent = self._source.committed(number) if self._transactor else None
         capacity = max(self._plan.profile_cache // (len(self._partitions) + 1), 1)
-        self._partitions[number] = Partition(number, offset, blocks, capacity, self._clock.monotonic())
+        self._partitions[number] = Partition(
+            number, offset, blocks, capacity, self._clock.monotonic(), sent or 0
+        )
         self._skipping.add(number)
         return offset
 
@@ -427,10 +469,16 @@ class Worker:
         self._leaving = True
         for partition in list(self._partitions.values()):
             while self._partitions.get(partition.number) is partition and self._finish(partition):
-                if self._clock.monotonic() > deadline and self.paused:
-                    raise RedisUnreachable(
-                        f"Stopped while Redis was away ({self.paused}); what was not saved will be repeated."
-                    )
+                if self._clock.monotonic() > deadline:
+                    raise self._given_up(partition)
+
+    def _given_up(self, partition: Partition) -> SentinelError:
+        saving = self._savings.get(partition.number)
+        if saving is not None and saving.ack.pending:
+            return KafkaUnreachable("Stopped while Kafka was away; what was not saved will be repeated.")
+        return RedisUnreachable(
+            f"Stopped while Redis was away ({self.paused}); what was not saved will be repeated."
+        )
 
     # ---- a store that is away
 
@@ -444,13 +492,18 @@ class Worker:
                 self._pause(str(error))
                 if self._stop.is_set():
                     return None
-                self._source.serve(wait)
+                self._serve(wait)
                 wait = min(2 * wait, LONGEST_WAIT)
                 if self._partitions.get(partition.number) is not partition:
                     return None
             else:
                 self._pause("")
                 return answer
+
+    def _serve(self, seconds: float) -> None:
+        """Keep the membership, and let the world see that we wait."""
+        self._each_turn()
+        self._source.serve(seconds)
 
     def _pause(self, why: str) -> None:
         if why and not self.paused:

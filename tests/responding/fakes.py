@@ -18,7 +18,7 @@ from sentinel_cli.responding.actions import Actions
 from sentinel_cli.responding.incoming import AlertBatch, Record
 from sentinel_cli.responding.responder import Plan, Responder
 from sentinel_cli.responding.store import Known, Save
-from sentinel_cli.streaming.batches import Ack, Listener
+from sentinel_cli.streaming.batches import Ack, Letter, Listener
 
 
 class Crash(Exception):
@@ -126,11 +126,9 @@ class MemorySink:
         self._kafka, self._clock, self._fuse = kafka, clock, fuse
         self._unheard: list[Ack] = []
 
-    def send(
-        self, topic: str, key: bytes | None, value: bytes | None, headers: dict[str, str], ack: Ack
-    ) -> None:
+    def send(self, letter: Letter, ack: Ack) -> None:
         self._fuse()
-        self._kafka.sent.append((topic, key, value, headers))
+        self._kafka.sent.append((letter.topic, letter.key, letter.value, letter.headers))
         ack.pending += 1
         self._unheard.append(ack)
         self._fuse()

@@ -169,9 +169,9 @@ def test_a_crash_repeats_a_batch_and_nothing_else(settings: Settings, tmp_path: 
     def position() -> int:
         return sum(int(at or 0) for at in client.mget([keys.offset(p) for p in range(PARTITIONS)]))
 
-    produce(settings, 20_000)
+    produce(settings, 6_000)
     kills = 0
-    while position() < 15_000:
+    while position() < 4_000:
         process = start(settings, SENTINEL_CONFIG=str(file))
         before = position()
         while position() == before:
@@ -184,7 +184,7 @@ def test_a_crash_repeats_a_batch_and_nothing_else(settings: Settings, tmp_path: 
     detect(settings, SENTINEL_CONFIG=str(file))
     crashed = stored(settings).tobytes()
     client.unlink(*client.scan_iter(f"{settings.redis_prefix}:*", count=10_000))
-    assert detect(settings, SENTINEL_CONFIG=str(file))["processed"] == 20_000
+    assert detect(settings, SENTINEL_CONFIG=str(file))["processed"] == 6_000
     assert stored(settings).tobytes() == crashed
 
 

@@ -16,7 +16,7 @@ from sentinel_cli.engine import scorecard, severity
 from sentinel_cli.errors import RedisUnreachable
 from sentinel_cli.records import Alert
 from sentinel_cli.streaming.worker import Plan, Worker
-from tests.fakes import FakeClock, Log, MemorySink, MemorySource, Now
+from tests.fakes import FakeClock, Log, MemorySink, MemorySource, MemoryTransactor, Now
 
 PLAN = Plan(
     "transactions", "fraud-alerts", "transactions.dlq", threshold=0.2, batch_size=50, save_profiles=20
@@ -42,13 +42,21 @@ def traffic(count: int = 600, partitions: int = 3) -> Log:
 class Run:
     """One worker over ``log`` and ``store``."""
 
-    def __init__(self, log: Log, store: MemoryStore, partitions: list[int] | None = None) -> None:
+    def __init__(
+        self,
+        log: Log,
+        store: MemoryStore,
+        partitions: list[int] | None = None,
+        *,
+        transactional: bool = False,
+    ) -> None:
         self.clock = FakeClock()
         self.source = MemorySource(log, "transactions", self.clock, partitions)
         self.sink = MemorySink(log, self.clock)
         self.worker = Worker(
-            PLAN, self.source, self.sink, store, self.clock, Now(), scorecard.load(), severity.load()
-        )
+            PLAN, self.source, self.sink, store, self.clock, Now(), scorecard.load(), severity.load(),
+            MemoryTransactor(log, "transactions") if transactional else None,
+        )  # fmt: skip
 
 
 def reference(log: Log) -> MemoryStore:
@@ -99,6 +107,48 @@ def test_running_again_processes_nothing() -> None:
     again = Run(log, store)
     again.worker.run(until_end=True)
     assert again.worker.counts.processed == 0
+
+
+class Broken(Exception):
+    """The process died here."""
+
+
+@pytest.mark.parametrize("dies", range(1, 17, 2))
+@pytest.mark.parametrize("landed", [False, True])
+def test_transactional_says_each_alert_once(
+    uninterrupted: tuple[MemoryStore, list[str]], dies: int, *, landed: bool
+) -> None:
+    """A crash between the transaction and the write to the store, or right after the latter."""
+    log, store = traffic(), MemoryStore()
+
+    class Dying(MemoryStore):
+        saves = 0
+
+        def save(self, save: Save) -> bool:
+            self.saves += 1
+            if self.saves == dies:
+                if landed:
+                    store.save(save)
+                raise Broken
+            return store.save(save)
+
+        def start(self, partition: int) -> tuple[int | None, int]:
+            return store.start(partition)
+
+        def load(self, partition: int, users: list[str]) -> Loaded:
+            return store.load(partition, users)
+
+    first = Run(log, Dying(), transactional=True)
+    first.source.chunk = 10
+    with pytest.raises(Broken):
+        first.worker.run(
+            until_end=True, each_turn=lambda: setattr(first.clock, "now", first.clock.now + 0.05)
+        )
+    second = Run(log, store, transactional=True)
+    second.source.chunk = 17
+    second.worker.run(until_end=True)
+    assert store.rows == uninterrupted[0].rows
+    assert sorted(alert_ids(log)) == uninterrupted[1]
 
 
 class Troubled(MemoryStore):
