@@ -18,6 +18,7 @@ import pytest
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from profiles.connection import Client
     from sentinel_cli.config import Settings
 
 EXTERNAL = {name: os.environ.get(name, "") for name in ("KAFKA_SERVERS", "REDIS_HOST", "REDIS_PORT")}
@@ -55,7 +56,7 @@ def stack(request: pytest.FixtureRequest, private_home: Path) -> Iterator[Server
         return
     from sentinel_cli import stack as local
 
-    with local.owned(private_home / "stack", local.Silent()) as running:
+    with local.owned(private_home / "stack", local.Silent(), warm=False) as running:
         assert running.kafka_servers
         assert running.redis_host
         assert running.redis_port
@@ -84,6 +85,15 @@ def redis_address(stack: Servers) -> tuple[str, int]:
 @pytest.fixture(scope="session")
 def redis_url(stack: Servers) -> str:
     return f"redis://{stack.redis_host}:{stack.redis_port}"
+
+
+@pytest.fixture(scope="session")
+def redis_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    """A Redis Cluster, whatever the other servers are."""
+    from tests import cluster
+
+    with cluster.running(tmp_path_factory.mktemp("cluster")) as client:
+        yield client
 
 
 @pytest.fixture

@@ -144,6 +144,8 @@ def _topics(settings: Settings) -> Finding:
         )
     if troubles := [trouble for state in states for trouble in _troubles(state, settings.env)]:
         return Finding("topics", "warn", "; ".join(troubles))
+    if any(state.retention_ms is None for state in states):
+        return Finding("topics", "ok", f"all {len(states)} there; how long they are kept is not told")
     return Finding("topics", "ok", f"all {len(states)} there, kept as {settings.env} wants it")
 
 

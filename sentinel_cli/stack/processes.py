@@ -117,6 +117,13 @@ def result(pid: int) -> int:
     return _children.pop(pid).wait()
 
 
+def last_words(log: str) -> str:
+    """The last line of a log that says what went wrong, and where the rest is."""
+    lines = Path(log).read_text(encoding="utf-8", errors="replace").splitlines() or ["nothing"]
+    telling = [line for line in lines if "ERROR" in line or "Exception" in line or "rror:" in line]
+    return f"{(telling or lines)[-1].strip()} (the rest is in {log})"
+
+
 @contextmanager
 def locked(path: Path, say: Callable[[str], None], waiting: str) -> Iterator[None]:
     """Hold the lock on ``path``; the kernel drops it with its holder, however that ends.
@@ -138,7 +145,8 @@ def _process(known: Known) -> psutil.Process | None:
         process = psutil.Process(known.pid)
         if abs(process.create_time() - known.started) > SAME_START:
             return None
-        if process.status() != psutil.STATUS_ZOMBIE:
+        # The first thread of a process is a zombie until the last one has let go of the ports.
+        if process.status() != psutil.STATUS_ZOMBIE or process.num_threads() > 1:
             return process
     except psutil.NoSuchProcess:
         pass

@@ -14,7 +14,6 @@ from redis.exceptions import RedisError
 from profiles import connection
 from sentinel_cli.errors import StackError
 from sentinel_cli.stack import processes
-from sentinel_cli.stack.broker import last_words
 from sentinel_cli.stack.state import LOOPBACK, Server
 
 # Seconds. A start takes a third of one, and loading a gigabyte some ten.
@@ -52,7 +51,9 @@ def wait(server: Server, timeout: float = READY_WITHIN) -> str:
             return str(facts.get("valkey_version", facts["redis_version"]))
         except RedisError:
             if not processes.alive(server):
-                raise StackError(f"Valkey ended while it started: {last_words(server)}") from None
+                raise StackError(
+                    f"Valkey ended while it started: {processes.last_words(server.log)}"
+                ) from None
             time.sleep(0.02)
     raise StackError(
         f"Valkey does not answer at {server.address} after {timeout:.0f} s; its log is {server.log}."
