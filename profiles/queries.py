@@ -188,7 +188,8 @@ def _fetch(client: Client, keys: Keys, places: list[tuple[int, str]]) -> Chunk:
         users[partition].append(user_id)
     with cast("Any", client).pipeline(transaction=False) as pipe:
         for partition, mine in users.items():
-            pipe.mget([keys.profile(partition, user_id) for user_id in mine])
+            # said by hand: redis-py refuses mget() in a cluster's pipeline, although one slot holds all
+            pipe.execute_command("MGET", *(keys.profile(partition, user_id) for user_id in mine))
         stored = list(chain.from_iterable(pipe.execute()))
     found = [(partition, user_id) for partition, mine in users.items() for user_id in mine]
     there = [at for at, value in enumerate(stored) if value is not None]  # one may have gone meanwhile
