@@ -107,6 +107,9 @@ class MemorySource:
         self._fuse()
         self._kafka.committed |= offsets
 
+    def committed(self, partition: int) -> int | None:
+        return self._kafka.committed.get(partition)
+
     def end(self, partition: int) -> int:
         return len(self._kafka.partitions[partition])
 
