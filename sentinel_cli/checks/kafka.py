@@ -10,6 +10,7 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, ClusterMetadata, ConfigResource, NewTopic, ResourceType
 
+from sentinel_cli import stack
 from sentinel_cli.checks.finding import Finding, clock, off_by
 from sentinel_cli.config import Settings
 from sentinel_cli.errors import KafkaUnreachable, SentinelError
@@ -39,8 +40,14 @@ def _answers(settings: Settings, cluster: ClusterMetadata) -> Finding:
     brokers = f"{count} broker{'s' if count != 1 else ''} at {settings.kafka.servers}"
     if kafka.is_mock(cluster):
         return Finding("kafka", "warn", f"{brokers}: librdkafka's mock cluster, which forgets everything")
-    version = _version(kafka.admin(settings), next(iter(cluster.brokers)))
+    version = _local_version(settings) or _version(kafka.admin(settings), next(iter(cluster.brokers)))
     return Finding("kafka", "ok", f"{brokers}, version {version}, cluster {cluster.cluster_id}")
+
+
+def _local_version(settings: Settings) -> str | None:
+    running = stack.status(settings.home)
+    ours = running is not None and running.kafka_servers == settings.kafka.servers
+    return running.server("kafka").version if running and ours else None
 
 
 def _version(client: AdminClient, broker: int) -> str:

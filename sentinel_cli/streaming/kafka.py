@@ -28,8 +28,11 @@ if TYPE_CHECKING:
 
 
 def _worth_a_line(record: logging.LogRecord) -> bool:
-    """What librdkafka tries again by itself, up to twenty times a second, whoever waits says once."""
-    return log.isEnabledFor(logging.DEBUG) or not record.getMessage().startswith(("FAIL ", "GETPID "))
+    """What librdkafka tries again by itself, up to twenty times a second, whoever waits says once.
+    And one table of properties serves producers and consumers, each of which ignores some."""
+    text = record.getMessage()
+    noise = text.startswith(("FAIL ", "GETPID ")) or "will be ignored by this" in text
+    return not noise or log.isEnabledFor(logging.DEBUG)
 
 
 log = logging.getLogger("sentinel.kafka")
@@ -117,7 +120,7 @@ def reachable(settings: Settings, timeout: float = 8.0) -> ClusterMetadata:
     """The cluster's brokers and topics, once one broker answers.
 
     Raises KafkaUnreachable, naming the addresses and the last failure, after ``timeout`` seconds:
-    after two when every address refuses the connection, since nothing listens there.
+    after two when waiting has no sense, as when nothing listens there.
     """
     client = admin(settings)
     start = time.monotonic()
@@ -128,11 +131,12 @@ def reachable(settings: Settings, timeout: float = 8.0) -> ClusterMetadata:
             client.poll(0)  # serves the error callback
             if not error.args[0].retriable() and error.args[0].code() not in _STILL_TRYING:
                 break
-        if waited > 2.0 and "refused" in last_failure(settings):
+        if waited > 2.0 and any(word in last_failure(settings) for word in _HOPELESS):
             break
     raise KafkaUnreachable(unreachable_sentence(settings))
 
 
+_HOPELESS = ("Connection refused", "Failed to resolve", "authentication")
 _STILL_TRYING = {KafkaError._TRANSPORT, KafkaError._TIMED_OUT, KafkaError._ALL_BROKERS_DOWN}
 
 
