@@ -128,7 +128,7 @@ def _checked(context: Context) -> dict[str, str]:
     return {
         "file": str(file.path or ""),
         "profiles": ", ".join(file.profiles),
-        "scorecard": f"{settings.detect.scorecard or 'packaged'}, version {card.version}",
+        "scorecard": f"{settings.detect.scorecard or 'packaged'}, version {card.version[:12]}",
         "policy": str(settings.respond.policy or "packaged"),
     }
 

@@ -26,4 +26,3 @@ MetricsPort = Annotated[
 MetricsHost = Annotated[
     str, typer.Option("--metrics-host", help="Where to serve them; 0.0.0.0 for other machines.")
 ]
-Seed = Annotated[int, typer.Option("--seed", help="The same seed gives the same result.")]
