@@ -16,6 +16,8 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Hashes = npt.NDArray[np.uint64]
 
+# The largest chance that is still below one when a group's number has been added to it.
+_BELOW_ONE = 1 - 2.0**-40
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -40,7 +42,8 @@ class Choice:
 
     def choose(self, chance: Floats, group: Ints | int = 0) -> Ints:
         """One member for each ``chance`` in [0, 1), from its ``group``."""
-        return np.asarray(self._order[np.searchsorted(self._steps, chance + group, side="right")])
+        key = np.minimum(chance, _BELOW_ONE) + group
+        return np.asarray(self._order[np.searchsorted(self._steps, key, side="right")])
 
 
 class Rows:
