@@ -42,20 +42,17 @@ def document(home: Path, found: Stack | None) -> dict[str, Any]:
     }
 
 
-def render(context: Context, found: Stack | None) -> None:
-    from rich.table import Table
-
+def render(context: Context, found: stack.Stack | None) -> None:
+    """Short lines, since paths are long: nothing of them may be cut."""
     if found is None:
-        context.out.print("No local servers run; `sentinel up` starts them.", highlight=False)
+        context.out.print("No local servers run; `sentinel up` starts them.")
         return
-    table = Table("server", "state", "address", "version", "pid", "data", "log", box=None, pad_edge=False)
     for server in found.servers:
         row = _server(server)
         state = f"up {row['uptime']}" if row["running"] else "[red]has ended, its log says why[/red]"
-        table.add_row(
-            server.name, state, server.address, server.version, str(server.pid), server.data, server.log
-        )
-    context.out.print(table)
+        context.out.print(f"[bold]{server.name}[/bold] {server.version}  {server.address}  {state}")
+        for name, value in (("pid", server.pid), ("data", server.data), ("log", server.log)):
+            context.out.print(f"  {name:<5}{value}", markup=False, soft_wrap=True)
     if found.mode == "mock":
         context.out.print("Kafka is the mock cluster: its records are gone when it stops.")
 

@@ -90,7 +90,7 @@ def _fetch(jars: list[Jar], target: Path, report: Report) -> None:
     partial = target / "partial"
     shutil.rmtree(partial, ignore_errors=True)  # what a fetch that was killed left behind
     total = sum(jar.size for jar in jars)
-    text = f"Fetching Apache Kafka {KAFKA_VERSION} ({len(jars)} jars, {total / 1e6:.0f} MB, once) …"
+    text = f"Fetching Apache Kafka {KAFKA_VERSION}, once"
     with report.fetching(text, total) as advance, ThreadPoolExecutor(AT_A_TIME) as pool:
         context = _context(partial, advance)
         jobs = [pool.submit(_fetch_one, context, jar, target / jar.file_name) for jar in jars]

@@ -48,7 +48,7 @@ class ConsoleReport:
         from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
         if not self.console.is_terminal:
-            self.say(text)
+            self.say(f"{text}: {total / 1e6:.0f} MB …")
             yield lambda _: None
             return
         columns = (TextColumn(text), BarColumn(), DownloadColumn(), TimeRemainingColumn())
