@@ -68,10 +68,6 @@ class Delivery:
         """Let librdkafka report; to be called every now and then."""
         self._producer.poll(0)
 
-    def waiting(self) -> int:
-        """Records that were handed over and neither acknowledged nor failed yet."""
-        return len(self._producer)
-
     def acknowledged(self, topic: str) -> int:
         """Exact once ``finish`` has returned."""
         return self._sent[topic] - self._failed[topic]

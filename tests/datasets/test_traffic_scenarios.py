@@ -32,7 +32,8 @@ def of(rows: pd.DataFrame, name: str) -> pd.DataFrame:
     """A scenario's transactions, of episodes that are surely over."""
     stolen = rows[rows["scenario"] == SCENARIO_NAMES.index(name)]
     ends: pd.Series = stolen.groupby("episode")["time"].transform("max")
-    return stolen[(ends < rows["time"].iloc[-1] - 6 * DAY).to_numpy()]
+    over: pd.DataFrame = stolen[ends < rows["time"].iloc[-1] - 6 * DAY]
+    return over
 
 
 def seconds(of_scenario: pd.DataFrame) -> pd.Series:
