@@ -112,9 +112,16 @@ class Saving:
     save: Save
     ack: Ack
     letters: list[Letter]
+    sent: int
     future: Future[tuple[bool, Blocks | None]] | None = None
     not_before: float = 0.0
     wait: float = FIRST_WAIT
+
+
+def true_offsets(partition: Partition, saving: Saving | None) -> set[int | None]:
+    """The stored offsets at which a profile that is not held is what it was when the batch began:
+    the batch's own, or that of the save under way, which holds no such profile."""
+    return {partition.begin} if saving is None else {partition.begin, saving.save.end}
 
 
 class Worker:
@@ -263,9 +270,7 @@ class Worker:
         loaded = self._patiently(partition, lambda: self._store.load(partition.number, missing))
         if loaded is None:
             return False
-        saving = self._savings.get(partition.number)
-        true_at = {partition.begin} if saving is None else {partition.begin, saving.save.end}
-        if loaded.offset not in true_at:
+        if loaded.offset not in true_offsets(partition, self._savings.get(partition.number)):
             self._start_again(partition)
             return False
         partition.admit(missing, loaded.profiles)
@@ -307,7 +312,7 @@ class Worker:
             if not self._due(partition) or not self._load_blocked(partition):
                 return
             partition.block()
-            saving = self._savings[partition.number] = Saving(*partition.snapshot())
+            saving = self._savings[partition.number] = Saving(*partition.snapshot(), partition.sent)
         if saving.ack.failed:
             raise SentinelError(
                 f"Kafka refused an alert or a dead letter of {self._plan.topic}-{partition.number} "
@@ -346,7 +351,10 @@ class Worker:
             return True, None  # the save stands; the blocks are seen with the next one
 
     def _transaction_due(self, saving: Saving) -> bool:
-        """A batch that says nothing needs none, but lag tools want to see the offset move."""
+        """A batch that says nothing needs none, but lag tools want to see the offset move: never back,
+        or what a failover of the store makes again would be said again."""
+        if saving.save.end <= saving.sent:
+            return False
         told = self._told.get(saving.save.partition, -np.inf)
         return bool(saving.letters) or self._clock.monotonic() - told > TELL_KAFKA_EVERY
 
