@@ -42,7 +42,7 @@ def document(home: Path, found: Stack | None) -> dict[str, Any]:
     }
 
 
-def render(context: Context, found: stack.Stack | None) -> None:
+def render(context: Context, found: Stack | None) -> None:
     """Short lines, since paths are long: nothing of them may be cut."""
     if found is None:
         context.out.print("No local servers run; `sentinel up` starts them.")
