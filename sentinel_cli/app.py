@@ -32,7 +32,7 @@ class Entry(NamedTuple):
     panel: str
 
 
-RUN, SEE, KEEP = "Run the pipeline", "See and ask", "Servers and settings"
+RUN, SEE, DATA, KEEP = "Run the pipeline", "See and ask", "Data", "Servers and settings"
 
 COMMANDS: dict[str, Entry] = {
     "demo": Entry("Watch fraud being caught, everything in one terminal.", RUN),
@@ -41,6 +41,7 @@ COMMANDS: dict[str, Entry] = {
     "respond": Entry("Act on alerts: block users, open cases, record every step.", RUN),
     "top": Entry("Live view: throughput, lag, latency, alerts and their reasons.", SEE),
     "profiles": Entry("What is known about each user.", SEE),
+    "datasets": Entry("Import IEEE-CIS, describe a file, synthesize one.", DATA),
     "up": Entry("Start a local Kafka and Valkey, without Docker or Java.", KEEP),
     "down": Entry("Stop the local servers.", KEEP),
     "status": Entry("Which local servers run, where they listen and log.", KEEP),
