@@ -10,6 +10,7 @@ offsets belong to a transaction's markers.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from itertools import groupby
 from typing import Generic
@@ -29,8 +30,9 @@ from sentinel_cli.streaming.batches import B, Listener
 
 # What a ``PlainSource`` asks of its consumer, beside ``kafka.CONSUMER``.
 CONSUMER = {"auto.offset.reset": "error", "enable.partition.eof": True}
-# Seconds that a question to the broker may take.
+# Seconds that a question to the broker may take, and after which one that came too early is put again.
 ANSWER_WITHIN = 10.0
+AGAIN = 0.05
 
 
 class PlainSource(Generic[B]):
@@ -93,7 +95,7 @@ class PlainSource(Generic[B]):
 
     def _raise(self, message: Message, error: KafkaError) -> None:
         if error.code() == KafkaError._AUTO_OFFSET_RESET:
-            self._lost(message, error)
+            self._lost(message)
         if error.fatal() or not error.retriable():
             if error.code() in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC):
                 raise SentinelError(
@@ -103,14 +105,18 @@ class PlainSource(Generic[B]):
                 return
             raise SentinelError(f"Kafka stopped the consumer of {self._topic}: {error.str()}.")
 
-    def _lost(self, message: Message, error: KafkaError) -> None:
-        partition = _partition(message)
+    def _lost(self, message: Message) -> None:
+        partition, wanted = _partition(message), offset_of(message)
         first, end = self._watermarks(partition)
-        wanted = message.offset()
         where = f"{self._topic}, partition {partition}"
+        if wanted < first:
+            raise LostRangeError(
+                f"Kafka no longer has the offsets {wanted} to {first - 1} of {where}, which come next: they "
+                f"were deleted before they were processed. It begins at {first} now; nothing was skipped."
+            )
         raise LostRangeError(
-            f"Kafka no longer has what comes next in {where}: what is stored is true up to an offset "
-            f"outside what is kept, {first} to {end} (asked for: {wanted}, {error.str()})."
+            f"Offset {wanted} comes next in {where}, and it ends at {end}: "
+            "was the topic made anew, or does Redis belong to another Kafka?"
         )
 
     def _watermarks(self, partition: int) -> tuple[int, int]:
@@ -159,12 +165,17 @@ class PlainSource(Generic[B]):
         while True:
             try:
                 (found,) = self._consumer.committed([place], timeout=ANSWER_WITHIN)
-            except KafkaException as error:
-                # Waiting is right: what a pending transaction has sent is not known before it ends.
-                if not error.args[0].retriable() and error.args[0].code() not in PASSING:
-                    raise
-            else:
+                error = found.error
+            except KafkaException as raised:
+                error = raised.args[0]
+            if error is None:
                 return None if found.offset < 0 else int(found.offset)
+            # Waiting is right: what a pending transaction has sent is not known before it ends.
+            if not error.retriable() and error.code() not in PASSING:
+                raise SentinelError(
+                    f"Kafka does not say how far {self._topic}-{partition} is: {error.str()}."
+                )
+            time.sleep(AGAIN)
 
     def end(self, partition: int) -> int:
         _, end = self._consumer.get_watermark_offsets(TopicPartition(self._topic, partition), cached=True)

@@ -12,13 +12,15 @@ import msgspec
 from profiles.cases import Case, CaseAlert
 from profiles.contract import StoreAway
 from sentinel_cli.engine import severity
-from sentinel_cli.records import Alert, Response, Source
+from sentinel_cli.records import Alert, Response, Source, rfc3339
 from sentinel_cli.responding import incoming
 from sentinel_cli.responding.actions import Actions
 from sentinel_cli.responding.incoming import AlertBatch, Record
 from sentinel_cli.responding.responder import Plan, Responder
 from sentinel_cli.responding.store import Known, Save
 from sentinel_cli.streaming.batches import Ack, Letter, Listener
+
+SECOND_0 = 1_693_123_200  # 2023-08-27T08:00:00Z
 
 
 class Crash(Exception):
@@ -43,7 +45,7 @@ class Clock:
     """Time that moves a millisecond with every look at it."""
 
     def __init__(self) -> None:
-        self.now = 1_693_123_200.0
+        self.now = float(SECOND_0)
 
     def monotonic(self) -> float:
         self.now += 0.001
@@ -238,7 +240,7 @@ def alert(number: int, user: str = "user_1", score: float = 0.99, **changed: Any
     """An alert's bytes; ``number`` names it and is its transaction's second."""
     found = Alert(
         alert_id=f"alert_T{number}_{number}",
-        timestamp=f"2023-08-27T08:{number // 60:02}:{number % 60:02}Z",
+        timestamp=rfc3339((SECOND_0 + number) * 1_000_000),
         user_id=user,
         fraud_score=score,
         severity="LOW",
