@@ -288,10 +288,10 @@ def score_batch(  # type: ignore[no-untyped-def]
         tx = rows[i]
         # Only a transaction that is not new can have come before; a hash that collides among the
         # others would cost a real one its place in the profile.
-        if p.total_transactions > 0 and tx.time <= p.last_time and tx.transaction != 0:
-            if _position(p.recent, tx.transaction) >= 0:
-                status[i] = DUPLICATE
-                continue
+        known = p.total_transactions > 0 and tx.time <= p.last_time and tx.transaction != 0
+        if known and _position(p.recent, tx.transaction) >= 0:
+            status[i] = DUPLICATE
+            continue
         _describe(p, tx, population, countries, row)
         for k in range(n_extra):
             row[N_FEATURES + k] = extra[i, k]

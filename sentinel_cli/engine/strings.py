@@ -18,6 +18,7 @@ from sentinel_cli.engine.compiled import jit
 
 Bytes = npt.NDArray[np.uint8]
 
+
 def _crc_table() -> npt.NDArray[np.uint32]:
     """The table of CRC-32 as zlib has it (polynomial 0xEDB88320, reflected)."""
     table = np.zeros(256, np.uint32)
@@ -40,7 +41,10 @@ class NulInside(ValueError):
 
 
 def joined(strings: list[str]) -> Bytes:
-    """The strings in UTF-8, a NUL after each. Raises NulInside, or UnicodeEncodeError for a lone surrogate."""
+    """The strings in UTF-8, a NUL after each.
+
+    Raises NulInside, or UnicodeEncodeError for a lone surrogate.
+    """
     text = "\0".join(strings)
     if text.count("\0") != max(len(strings) - 1, 0):
         raise NulInside
