@@ -32,37 +32,38 @@ COUNTRIES = 6
 CATEGORIES = 12
 RECENT = 8
 
-# Stored with every row in Redis, so at most 384 bytes (DESIGN.md): full.
+# Stored with every row in Redis, so at most 384 bytes (DESIGN.md): full. The version stands first in
+# every layout there will ever be; the order of the rest keeps each field at a multiple of its size.
 PROFILE = np.dtype(
     [
         ("version", "<u2"),
         ("small_amount_run", "<u2"),
         ("total_transactions", "<u4"),
-        ("alerts", "<u4"),
         ("total_amount", "<f8"),
         ("log_mean", "<f8"),  # Welford's running mean and sum of squares of ln(amount)
         ("log_m2", "<f8"),
-        ("first_time", "<i8"),  # microseconds since 1970, event time
+        ("first_time", "<i8"),  # microseconds since 1970, event time, of the first that arrived
         ("last_time", "<i8"),  # the latest event time seen: late events do not move it back
         ("last_alert_time", "<i8"),
         ("blocked_until", "<i8"),
-        ("day", "<i4"),  # UTC days since 1970
+        ("day_amount", "<f8"),  # in the UTC day of last_time
         ("day_count", "<u4"),
-        ("day_amount", "<f8"),
+        ("alerts", "<u4"),
+        ("country_time", "<u4"),  # event time of last_country, in seconds since 1970
+        ("devices", "<u4", (DEVICES,)),
+        ("recent", "<u4", (RECENT,)),  # hashes of the latest transaction ids, to know one that comes again
+        ("minute_amount", "<f4", (MINUTE_STEPS,)),
+        ("five_minutes_amount", "<f4", (FIVE_MINUTES_STEPS,)),
+        ("hour_amount", "<f4", (HOUR_STEPS,)),
+        ("day_ring_amount", "<f4", (DAY_STEPS,)),
         ("last_country", "<u2"),
         ("countries", "<u2", (COUNTRIES,)),
-        ("devices", "<u4", (DEVICES,)),
         ("categories", "<u2", (CATEGORIES,)),
-        ("recent", "<u4", (RECENT,)),  # hashes of the latest transaction ids, to know one that comes again
-        ("hours", "u1", (24,)),  # transactions by UTC hour, all halved when one reaches 255
         ("minute_count", "<u2", (MINUTE_STEPS,)),
-        ("minute_amount", "<f4", (MINUTE_STEPS,)),
         ("five_minutes_count", "<u2", (FIVE_MINUTES_STEPS,)),
-        ("five_minutes_amount", "<f4", (FIVE_MINUTES_STEPS,)),
         ("hour_count", "<u2", (HOUR_STEPS,)),
-        ("hour_amount", "<f4", (HOUR_STEPS,)),
         ("day_ring_count", "<u2", (DAY_STEPS,)),
-        ("day_ring_amount", "<f4", (DAY_STEPS,)),
+        ("hours", "u1", (24,)),  # transactions by UTC hour, all halved when one reaches 255
     ]
 )
 ROW_BYTES = PROFILE.itemsize

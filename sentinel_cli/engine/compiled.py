@@ -5,8 +5,9 @@ there already.
 
 Design: numba checks only the file of the function that it loads, not of those it calls, so a
 cached kernel can be older than a piece of it. The cache folder's name therefore holds a digest of
-every source that is compiled, of the layout and of the versions of Python, numba and numpy.
-NUMBA_CACHE_DIR, when set, is the folder that these folders are made in.
+the engine's sources, of the layout and of the versions of Python, numba and numpy.
+NUMBA_CACHE_DIR, when set, is the folder that these folders are made in. Where it cannot be written
+(a read-only container), the kernel is compiled in memory at each start.
 """
 
 from __future__ import annotations
@@ -14,46 +15,60 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
+import tempfile
+from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import numba
 import numpy as np
 import platformdirs
 
-# What the compiled code is made from: package and file.
-_SOURCES = (
-    ("sentinel_cli.engine", "kernel.py"),
-    ("sentinel_cli.engine", "columns.py"),
-    ("sentinel_cli.engine", "features.py"),
-    ("sentinel_cli.engine", "jsonrows.py"),
-    ("profiles", "layout.py"),
-)
-
 
 def _digest() -> str:
-    versions = f"{sys.version_info[:3]} {numba.__version__} {np.__version__}"
-    digest = hashlib.sha256(versions.encode())
-    for package, name in _SOURCES:
-        digest.update(resources.files(package).joinpath(name).read_bytes())
+    """What the compiled code depends on, in sixteen hex digits."""
+    digest = hashlib.sha256(f"{sys.version_info[:3]} {numba.__version__} {np.__version__}".encode())
+    engine = resources.files("sentinel_cli.engine")
+    for source in sorted((f for f in engine.iterdir() if f.name.endswith(".py")), key=lambda f: f.name):
+        digest.update(source.read_bytes())
+    digest.update(resources.files("profiles").joinpath("layout.py").read_bytes())
     return digest.hexdigest()[:16]
 
 
-def cache_folder() -> Path:
-    """Where this very kernel's compiled form is kept."""
+def _folder() -> Path:
     root = os.environ.get("NUMBA_CACHE_DIR") or platformdirs.user_cache_path("stream-sentinel") / "kernel"
-    return Path(root) / _digest()
+    return Path(root).absolute() / _digest()
+
+
+def _writable(folder: Path) -> bool:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError:
+        return False
+    return True
+
+
+# Where this very kernel's compiled form is kept, and whether it can be.
+FOLDER = _folder()
+CACHED = _writable(FOLDER)
+if CACHED:
+    numba.config.CACHE_DIR = str(FOLDER)
+
+
+def jit(function: Callable[..., Any]) -> Any:
+    """``function``, compiled when it is first called, and into whoever calls it: each is called for
+    every record, and calls alone would be a sixth of the time."""
+    return numba.njit(cache=CACHED, nogil=True, error_model="numpy", forceinline=True)(function)
 
 
 def is_cached() -> bool:
     """Whether a run of this program would find the kernel compiled."""
-    return (cache_folder() / "complete").exists()
+    return CACHED and (FOLDER / "complete").exists()
 
 
 def mark_cached() -> None:
     """Say that everything this kernel needs has been compiled once."""
-    (cache_folder() / "complete").touch()
-
-
-numba.config.CACHE_DIR = str(cache_folder())
-jit = numba.njit(cache=True, nogil=True, error_model="numpy")
+    if CACHED:
+        (FOLDER / "complete").touch()

@@ -91,6 +91,16 @@ N_FEATURES = len(FEATURES)
 NAMES = tuple(feature.name for feature in FEATURES)
 INDEX = {name: index for index, name in enumerate(NAMES)}
 
+# Each feature's place in a row, for the kernel: a test holds these names to the list above.
+(
+    AMOUNT, AMOUNT_VS_AVG_RATIO, AMOUNT_ZSCORE,
+    HOUR_SHARE_USER, HOUR_SHARE_POPULATION, SECONDS_SINCE_LAST,
+    COUNT_1M, COUNT_5M, COUNT_1H, COUNT_24H, COUNT_DAY,
+    SUM_1M, SUM_5M, SUM_1H, SUM_24H, SUM_DAY, VELOCITY_SCORE,
+    NEW_DEVICE, NEW_COUNTRY, TRAVEL_SPEED_KMH, NEW_CATEGORY, SMALL_AMOUNT_RUN,
+    TRANSACTIONS_SO_FAR, ALERTS_SO_FAR, SECONDS_SINCE_ALERT, ACTIVE_BLOCK,
+) = range(N_FEATURES)  # fmt: skip
+
 # A factor that looks into the record's own `features` map names it with this prefix.
 RECORD_PREFIX = "features."
 

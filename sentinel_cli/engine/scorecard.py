@@ -5,7 +5,8 @@ that the kernel reads.
 
 Design: points are log-odds. They add up with the bias, and the logistic function makes a score of
 the sum. Cut points are ascending; a value falls into the band after the last cut it reaches, so k
-cuts need k + 1 points. ``version`` is the sha256 of what the file says, not of how it is written.
+cuts need k + 1 points. ``version`` is the sha256 of what the file says, not of how it is written;
+defaults are left out of it, so that a key which a later release adds changes no version.
 
 Not here: what the features are (``features``), when a score is an alert (a setting).
 """
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from bisect import bisect_right
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -28,37 +30,40 @@ from sentinel_cli.engine import kernel, toml_lines
 from sentinel_cli.engine.features import FEATURES, INDEX, N_FEATURES, NAMES, RECORD_PREFIX
 from sentinel_cli.errors import ScorecardError
 
-Positive = Annotated[float, Meta(gt=0)]
+# Log-odds: a hundred of them are certainty, and any number of them still adds up to a number.
+Points = Annotated[float, Meta(ge=-100, le=100)]
+# Of the population nothing may be so small that a division by it is none.
+Positive = Annotated[float, Meta(ge=0.001, le=1e9)]
 
 
-class Factor(Struct, frozen=True, forbid_unknown_fields=True):
+class Factor(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """One feature's points. ``missing`` is what a value that does not exist is worth; ``reason``
     is what an alert says, with ``{value}`` in it, where the feature's own sentence does not fit."""
 
     feature: str
     cuts: Annotated[list[float], Meta(min_length=1)]
-    points: list[float]
-    missing: float = 0.0
+    points: list[Points]
+    missing: Points = 0.0
     reason: str = ""
 
 
-class Population(Struct, frozen=True, forbid_unknown_fields=True):
+class Population(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """What is assumed of a user before anything is known, and how much that weighs afterwards.
 
     ``weight`` counts in transactions: after that many of a user's own, both weigh the same.
     """
 
     amount_mean: Positive
-    log_amount_mean: float
+    log_amount_mean: Annotated[float, Meta(ge=-20, le=20)]
     log_amount_sd: Positive
     transactions_per_day: Positive
     weight: Positive
-    hour_shares: Annotated[list[Positive], Meta(min_length=24, max_length=24)]
+    hour_shares: Annotated[list[Annotated[float, Meta(gt=0, le=1)]], Meta(min_length=24, max_length=24)]
 
 
-class _File(Struct, frozen=True, forbid_unknown_fields=True):
+class _File(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     name: str
-    bias: float
+    bias: Points
     small_amount: Annotated[float, Meta(ge=0)]
     population: Population
     factor: Annotated[list[Factor], Meta(min_length=1)]
@@ -79,17 +84,13 @@ class Scorecard:
     record_features: tuple[str, ...]
     population: npt.NDArray[np.float64]  # (kernel.N_POPULATION,)
     feature: npt.NDArray[np.int64]  # (F,)
-    cuts: npt.NDArray[np.float64]  # (F, C)
-    n_cuts: npt.NDArray[np.int64]  # (F,)
-    points: npt.NDArray[np.float64]  # (F, C + 1)
-    missing: npt.NDArray[np.float64]  # (F,)
+    cuts: npt.NDArray[np.float64]  # (F, C + 2): minus infinity, the cuts, NaN to the end
+    points: npt.NDArray[np.float64]  # (F, C + 2): for a missing value, below the first cut, ...
 
     def points_of(self, factor: int, value: float) -> float:
         """What one factor adds for ``value``, exactly as the kernel adds it."""
-        if math.isnan(value):
-            return float(self.missing[factor])
-        cuts = self.cuts[factor, : self.n_cuts[factor]]
-        return float(self.points[factor, int(np.searchsorted(cuts, value, side="right"))])
+        known = self.factors[factor]
+        return known.missing if math.isnan(value) else known.points[bisect_right(known.cuts, value)]
 
 
 def load(path: Path | None = None) -> Scorecard:
@@ -97,8 +98,7 @@ def load(path: Path | None = None) -> Scorecard:
     if path is None:
         packaged = resources.files("sentinel_cli.engine").joinpath("scorecard.toml")
         return parse(packaged.read_text(encoding="utf-8"), "the packaged scorecard")
-    _, text = toml_lines.read(path, _File)
-    return parse(text, str(path))
+    return parse(toml_lines.read(path), str(path))
 
 
 def parse(text: str, name: str) -> Scorecard:
@@ -123,8 +123,6 @@ def _check(factor: Factor, index: int, text: str, name: str) -> None:
         raise fault(
             "feature", f"{factor.feature!r} is no feature; there are {', '.join(NAMES)} and features.NAME"
         )
-    if not all(map(math.isfinite, (*factor.cuts, *factor.points, factor.missing))):
-        raise fault("points", "cuts and points must be finite numbers")
     if any(a >= b for a, b in zip(factor.cuts, factor.cuts[1:], strict=False)):
         raise fault("cuts", f"{factor.cuts} must ascend")
     if len(factor.points) != len(factor.cuts) + 1:
@@ -139,10 +137,10 @@ def _check(factor: Factor, index: int, text: str, name: str) -> None:
 
 def _build(file: _File, text: str, record_features: tuple[str, ...]) -> Scorecard:
     count, most = len(file.factor), max(len(f.cuts) for f in file.factor)
-    cuts, points = np.full((count, most), math.inf), np.zeros((count, most + 1))
+    cuts, points = np.full((count, most + 2), math.nan), np.zeros((count, most + 2))
     for i, factor in enumerate(file.factor):
-        cuts[i, : len(factor.cuts)] = factor.cuts
-        points[i, : len(factor.points)] = factor.points
+        cuts[i, : 1 + len(factor.cuts)] = (-math.inf, *factor.cuts)
+        points[i, : 1 + len(factor.points)] = (factor.missing, *factor.points)
     places = INDEX | {RECORD_PREFIX + name: N_FEATURES + i for i, name in enumerate(record_features)}
     return Scorecard(
         name=file.name,
@@ -154,9 +152,7 @@ def _build(file: _File, text: str, record_features: tuple[str, ...]) -> Scorecar
         population=_vector(file),
         feature=np.array([places[f.feature] for f in file.factor], np.int64),
         cuts=cuts,
-        n_cuts=np.array([len(f.cuts) for f in file.factor], np.int64),
         points=points,
-        missing=np.array([f.missing for f in file.factor], np.float64),
     )
 
 

@@ -20,9 +20,8 @@ import numpy.typing as npt
 from datasets import geography
 from profiles import layout
 from profiles.layout import PROFILE, Profiles
-from sentinel_cli.engine import jsonrows, kernel, scorecard
+from sentinel_cli.engine import compiled, jsonrows, kernel, scorecard, strings
 from sentinel_cli.engine.columns import TRANSACTION, Columns
-from sentinel_cli.engine.compiled import is_cached, mark_cached
 from sentinel_cli.engine.features import FLAGS, INDEX, N_FEATURES, NAMES
 from sentinel_cli.engine.scorecard import Scorecard, reason_of
 from sentinel_cli.records import Contribution
@@ -52,17 +51,38 @@ def score(
     *,
     keep_all: bool = False,
 ) -> Scored:
-    """Score ``columns`` in order; ``profiles[slots[i]]`` is the profile of row i and learns from it."""
+    """Score ``columns`` in order; ``profiles[slots[i]]`` is the profile of row i and learns from it.
+
+    ``slots`` has shape (n,); below 0 a row is skipped. Raises ValueError where the kernel, which
+    checks no bounds, would read or write beyond an array.
+    """
     n = len(columns)
+    _check(profiles, slots, columns, card)
     scores, status = np.empty(n), np.empty(n, np.uint8)
     kept, before = np.empty(n, np.int64), np.empty(n, PROFILE)
     features = np.empty((n, N_FEATURES + len(card.record_features)))
     count = kernel.score_batch(
-        profiles, slots, columns.rows, columns.extra, geography.table(), card.population,
-        card.feature, card.cuts, card.n_cuts, card.points, card.missing,
-        card.bias, threshold, scores, status, keep_all, kept, features, before,
+        profiles, _plain(slots), _plain(columns.rows), _plain(columns.extra), geography.table(),
+        card.population, card.feature, card.cuts, card.points, card.bias, float(threshold),
+        scores, status, keep_all, kept, features, before,
     )  # fmt: skip
     return Scored(scores, status, kept[:count].copy(), features[:count].copy(), before[:count].copy())
+
+
+def _check(profiles: Profiles, slots: npt.NDArray[np.int64], columns: Columns, card: Scorecard) -> None:
+    n, extra = len(columns), len(card.record_features)
+    if slots.shape != (n,) or columns.extra.shape != (n, extra):
+        raise ValueError(
+            f"{n} transactions need {n} slots and {n} x {extra} record features, "
+            f"not {slots.shape} and {columns.extra.shape}"
+        )
+    if n and (slots.max() >= len(profiles) or columns.rows["country"].max() >= geography.CODES):
+        raise ValueError(f"a slot is not below {len(profiles)}, or a country not below {geography.CODES}")
+
+
+def _plain(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The array as the kernel was compiled for: for any other it would be compiled again."""
+    return np.require(array, requirements=["C", "W"])
 
 
 def score_one(
@@ -105,17 +125,22 @@ def risk_factors(features: list[float], found: list[Contribution]) -> dict[str, 
 
 
 def warm(report: Callable[[str], None]) -> float:
-    """Compile the kernel, or load what an earlier run compiled; returns the seconds it took.
+    """Compile the engine, or load what an earlier run compiled; returns the seconds it took.
 
     ``report`` is told before a compilation begins, which takes some ten seconds.
     """
     begun = time.perf_counter()
-    if not is_cached():
+    if not compiled.CACHED:
+        report(
+            f"Compiling the scoring kernel, at each start: {compiled.FOLDER} cannot be written; "
+            "let NUMBA_CACHE_DIR name a folder that can."
+        )
+    elif not compiled.is_cached():
         report("Compiling the scoring kernel for this machine; this is done once.")
-    card = scorecard.load()
     rows = np.zeros(1, TRANSACTION)
-    rows["time"], rows["amount"] = kernel.SECOND, 1.0
-    score(layout.empty(1), np.zeros(1, np.int64), Columns(rows, np.empty((1, 0))), card, 1.0)
+    score(layout.empty(1), np.zeros(1, np.int64), Columns(rows, np.empty((1, 0))), scorecard.load(), 1.0)
+    strings.times([""])
+    strings.hashes([""])
     jsonrows.warm()
-    mark_cached()
+    compiled.mark_cached()
     return time.perf_counter() - begun

@@ -70,10 +70,9 @@ def load(path: Path | None = None) -> Policy:
     if path is None:
         name = "the packaged policy"
         text = resources.files("sentinel_cli.engine").joinpath("severity.toml").read_text(encoding="utf-8")
-        policy = toml_lines.parse(text, Policy, name)
     else:
-        name = str(path)
-        policy, text = toml_lines.read(path, Policy)
+        name, text = str(path), toml_lines.read(path)
+    policy = toml_lines.parse(text, Policy, name)
     limits = policy.scores
     if not limits.medium <= limits.high <= limits.critical:
         raise toml_lines.fault(text, name, "$.scores", "MEDIUM, HIGH and CRITICAL must not descend")

@@ -1,16 +1,20 @@
 """TOML files read into structs, with the line of whatever is wrong in them.
 
 Purpose: scorecards and policies are written by people; an error must name the file, the line and
-the key. tomllib knows lines only for broken syntax, msgspec only the path of a wrong value, so the
-path is looked up in the text.
+the key. tomllib knows lines only for broken syntax, msgspec only the path of a wrong value.
+
+Design: TOML is read top to bottom, so a value stands where the text, cut off after one line more,
+first has its path. That costs a parse a line, and only when there is an error to report.
 """
 
 from __future__ import annotations
 
+import math
 import re
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -19,27 +23,36 @@ from sentinel_cli.errors import ScorecardError
 T = TypeVar("T")
 
 
-def read(path: Path, shape: type[T]) -> tuple[T, str]:
-    """The file as ``shape``, and its text. Raises ScorecardError with file, line and reason."""
+def read(path: Path) -> str:
+    """The text of a file. Raises ScorecardError."""
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ScorecardError(f"{path} cannot be read: {error}") from error
-    return parse(text, shape, str(path)), text
 
 
 def parse(text: str, shape: type[T], name: str) -> T:
     """``text`` as ``shape``. Raises ScorecardError, in which the text is called ``name``."""
     try:
-        return msgspec.convert(tomllib.loads(text), shape)
+        document = tomllib.loads(text)
+        for path in _not_finite(document, "$"):
+            raise fault(text, name, path, "nan and inf are no numbers to count with")
+        return msgspec.convert(document, shape)
     except tomllib.TOMLDecodeError as error:
         at = re.search(r"\(at line (\d+)", str(error))
-        line = int(at.group(1)) if at else text.count("\n") + 1
+        line = int(at.group(1)) if at else max(len(text.splitlines()), 1)
         reason = re.sub(r" \(at .*\)$", "", str(error))
         raise ScorecardError(f"{name}, line {line}: {reason}") from error
     except msgspec.ValidationError as error:
         reason, _, path = str(error).partition(" - at `")
-        raise fault(text, name, path.rstrip("`"), reason) from error
+        path = path.rstrip("`") or "$"
+        unknown = re.fullmatch(r"Object contains unknown field `(.+)`", reason)
+        if unknown:
+            path, reason = f"{path}.{unknown.group(1)}", "there is no such key"
+        missing = re.fullmatch(r"Object missing required field `(.+)`", reason)
+        if missing:
+            reason = f"the key {missing.group(1)} is missing"
+        raise fault(text, name, path, reason) from error
 
 
 def fault(text: str, name: str, path: str, reason: str) -> ScorecardError:
@@ -49,28 +62,39 @@ def fault(text: str, name: str, path: str, reason: str) -> ScorecardError:
 
 
 def line_of(text: str, path: str) -> int:
-    """The line where ``path`` stands in ``text``, or the nearest one above it; 1 if there is none.
+    """The line on which ``path`` begins, or the nearest place around it; the first one for the whole."""
+    steps = [int(index) if index else key for key, index in re.findall(r"\.([^.\[\]]+)|\[(\d+)\]", path)]
+    lines = text.split("\n")
+    while steps:
+        begun = 0  # lines that parse as they are: what comes next begins on the line after them
+        for count in range(1, len(lines) + 1):
+            try:
+                document = tomllib.loads("\n".join([*lines[:count], ""]))
+            except tomllib.TOMLDecodeError:
+                continue  # in the middle of a value
+            if _has(document, steps):
+                return begun + 1
+            begun = count
+        steps.pop()
+    return 1
 
-    Tables are found by their headers, so inline tables count as a value of their key.
-    """
-    steps = re.findall(r"\.([A-Za-z_][\w-]*)|\[(\d+)\]", path)
-    prefix, index, keys = "", 0, []
-    for name, number in steps:
-        if name:
-            keys.append(name)
-        elif len(keys) == 1 and not prefix:
-            prefix, index, keys = keys[0], int(number), []
-    table, seen, best = "", -1, 1
-    for number, line in enumerate(text.splitlines(), 1):
-        header = re.match(r"\s*\[\[?\s*([\w.-]+)\s*\]", line)
-        if header:
-            table = header.group(1)
-            seen += table == prefix
-            if (prefix and table == prefix and seen == index) or (not prefix and keys and table == keys[0]):
-                best = number
-            continue
-        key = re.match(r"\s*([\w.-]+)\s*=", line)
-        inside = (table == prefix and seen == index) if prefix else table in ("", *keys[:1])
-        if key and keys and inside and key.group(1) == keys[-1]:
-            return number
-    return best
+
+def _has(document: Any, steps: list[int | str]) -> bool:
+    try:
+        for step in steps:
+            document = document[step]
+    except (KeyError, IndexError, TypeError):
+        return False
+    return True
+
+
+def _not_finite(value: Any, path: str) -> Iterator[str]:
+    """The paths of every nan and inf: no bound keeps the first out, and none is ever meant."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _not_finite(item, f"{path}.{key}")
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _not_finite(item, f"{path}[{index}]")
+    elif isinstance(value, float) and not math.isfinite(value):
+        yield path
