@@ -72,7 +72,8 @@ def formatted(folder: Path) -> bool:
 
 def format_command(jars: list[Path]) -> list[str]:
     identity = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-    flags = ("--ignore-formatted", "--cluster-id", identity, "--config", "server.properties")
+    # With "=", since one identity in 64 begins with a dash.
+    flags = ("--ignore-formatted", f"--cluster-id={identity}", "--config", "server.properties")
     return [*_java(jars), "kafka.tools.StorageTool", "format", *flags]
 
 
