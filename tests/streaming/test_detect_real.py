@@ -157,11 +157,13 @@ def test_sigterm_saves_and_says_what_was_done(settings: Settings) -> None:
     assert stored(settings)["total_transactions"].sum() == 2_000
 
 
-def test_a_crash_repeats_a_batch_and_nothing_else(settings: Settings, tmp_path: Path) -> None:
+@pytest.mark.parametrize("delivery", ["idempotent", pytest.param("transactional", marks=pytest.mark.apache)])
+def test_a_crash_repeats_a_batch_and_nothing_else(settings: Settings, tmp_path: Path, delivery: str) -> None:
     """Killed again and again while it works; what is in Redis equals one uninterrupted run."""
     file = tmp_path / "sentinel.toml"
     file.write_text(
-        '[kafka]\n"group.instance.id" = "one"\n[detect]\nbatch_size = 500\nmax_poll_records = 100\n'
+        f'delivery = "{delivery}"\n[kafka]\n"group.instance.id" = "one"\n'
+        "[detect]\nbatch_size = 500\nmax_poll_records = 100\n"
     )
     client: Any = connection.connect_to(settings.redis)
     keys = Keys(settings.redis_prefix, settings.topic("transactions"))
@@ -183,9 +185,13 @@ def test_a_crash_repeats_a_batch_and_nothing_else(settings: Settings, tmp_path: 
     assert kills > 3
     detect(settings, SENTINEL_CONFIG=str(file))
     crashed = stored(settings).tobytes()
+    said = [m.headers() for m in read(settings, "fraud-alerts")]
     client.unlink(*client.scan_iter(f"{settings.redis_prefix}:*", count=10_000))
     assert detect(settings, SENTINEL_CONFIG=str(file))["processed"] == 6_000
     assert stored(settings).tobytes() == crashed
+    alerts = stored(settings)["alerts"].sum()
+    assert len({str(headers) for headers in said}) == alerts
+    assert len(said) == alerts or delivery == "idempotent"
 
 
 def test_a_topic_that_is_not_there_is_one_sentence(settings: Settings) -> None:
