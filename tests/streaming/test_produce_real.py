@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 import threading
 from collections import defaultdict
+from contextlib import closing
+from subprocess import PIPE
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -13,7 +18,7 @@ from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import NewTopic
 
 from sentinel_cli.records import Label, Transaction
-from sentinel_cli.streaming import kafka, producing
+from sentinel_cli.streaming import kafka, producing, topics
 from sentinel_cli.streaming.delivery import Delivery
 from sentinel_cli.streaming.producing import Order
 
@@ -21,6 +26,26 @@ if TYPE_CHECKING:
     from sentinel_cli.config import Settings
 
 pytestmark = pytest.mark.real
+
+
+def ends(settings: Settings, topic: str) -> int:
+    """How many records the broker has on a topic that nobody has deleted from."""
+    with closing(kafka.consumer(settings, "reader")) as consumer:
+        partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
+        return sum(
+            consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=10)[1] for p in partitions
+        )
+
+
+def await_first(settings: Settings, topic: str) -> None:
+    with closing(kafka.consumer(settings, "first")) as consumer:
+        consumer.assign(
+            [
+                TopicPartition(topic, p, 0)
+                for p in consumer.list_topics(topic, timeout=10).topics[topic].partitions
+            ]
+        )
+        assert consumer.poll(30) is not None
 
 
 def read(settings: Settings, topic: str) -> list[tuple[int, bytes, bytes]]:
@@ -79,3 +104,25 @@ def test_a_record_that_the_broker_refuses_is_not_counted(settings: Settings) -> 
     assert delivery.failed() == 1
     assert "size" in delivery.reason
     assert [value for _, _, value in read(settings, topic)] == [b"{}", b"{}"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_with_what_the_broker_has(settings: Settings, number: signal.Signals) -> None:
+    topics.ensure(settings)
+    topic = settings.topic("transactions")
+    arguments = ["produce", "--tps", "500", "--users", "50", "--json", "--prefix", settings.prefix]
+    environment = {**os.environ, "KAFKA_SERVERS": settings.kafka.servers}
+    command = [sys.executable, "-m", "sentinel_cli", *arguments]
+    with subprocess.Popen(command, env=environment, stdout=PIPE, stderr=PIPE) as process:
+        try:
+            await_first(settings, topic)
+            process.send_signal(number)
+            out, err = process.communicate(timeout=30)
+        finally:
+            process.kill()
+    assert process.returncode == 0, err
+    summary = msgspec.json.decode(out)
+    assert summary["ended"] == "stopped"
+    assert summary["produced"] == ends(settings, topic) > 0
+    assert summary["labels"] == ends(settings, settings.topic("labels"))
+    assert b"\x1b" not in err  # no animation without a terminal
