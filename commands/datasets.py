@@ -29,11 +29,11 @@ Out = Annotated[Path, typer.Argument(metavar="OUT", help="The file to write.")]
 
 @app.command("import")
 def import_(ctx: typer.Context, source: Sources, out: Out, json: JsonFlag = False) -> None:
-    """Turn IEEE-CIS's CSV files into one parquet file, identities joined.
+    """Turn IEEE-CIS's CSV files into one parquet file.
 
     SOURCE is as downloaded: train_transaction.csv and train_identity.csv, zipped or not, or the archive or
-    the folder that holds them. Identities beside a file of transactions are found. Columns that are not
-    known are kept. OUT is replaced when all of it is written.
+    the folder that holds them. Identities are joined; those beside a file of transactions are found. Columns
+    that are not known are kept. OUT is replaced when all of it is written.
     """
     from datasets import importing
 
@@ -55,7 +55,7 @@ def describe(
 ) -> None:
     """Say what a file is: kind, rows, columns, what is missing.
 
-    Missing columns are named, with what cannot be done without them. `sentinel analyze` computes statistics.
+    Missing columns are named, with what cannot be done without them. `sentinel analyze` computes more.
     """
     from datasets import describing
 
@@ -77,10 +77,10 @@ def synthesize(
     seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed gives the same file.")] = 0,
     json: JsonFlag = False,
 ) -> None:
-    """Write synthetic transactions in IEEE-CIS's schema to a parquet file.
+    """Write synthetic transactions in IEEE-CIS's schema.
 
-    All 434 columns, with their gaps. The same N and seed give the same file. Scenarios and episodes of the
-    frauds stand in the file's metadata, where no model can learn from them.
+    OUT has all 434 columns, with their gaps. The same N and seed give the same file. Scenarios and episodes
+    of the frauds stand in the file's metadata, where no model can learn from them.
     """
     from datasets import synthesis
 

@@ -58,6 +58,21 @@ def text(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return plain.cast(pa.string())
 
 
+def natural(column: pa.ChunkedArray) -> pa.ChunkedArray | None:
+    """As numbers where it holds numbers, also as text or times; else as text. None for lists and the like."""
+    plain, kind = _plain(column), pa.types
+    if kind.is_string(plain.type) or kind.is_large_string(plain.type):
+        try:
+            return plain.cast(pa.float64())
+        except pa.ArrowInvalid:
+            return column
+    if kind.is_boolean(plain.type) or kind.is_null(plain.type):
+        return plain.cast(pa.int8())
+    if kind.is_timestamp(plain.type):
+        return plain.cast(pa.int64())
+    return plain if _is_number(plain.type) else None
+
+
 def labels(column: pa.ChunkedArray, where: str) -> npt.NDArray[np.int8]:
     """As 0 and 1, NO_LABEL where there is none. Raises InputError for anything else."""
     plain = _plain(column)

@@ -19,7 +19,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from datasets import columns, csv_files
-from datasets.csv_files import Advance, Csv, nothing
+from datasets.csv_files import Csv
 from datasets.mapping import TimeColumn
 from sentinel_cli.errors import InputError
 
@@ -42,6 +42,7 @@ class DataFile:
             self._csv = _only(path)
             self.names = self._csv.header()
         self.size = path.stat().st_size
+        self._loaded: pa.Table | None = None
 
     @property
     def is_csv(self) -> bool:
@@ -57,9 +58,16 @@ class DataFile:
         """Of a parquet file alone."""
         return self._parquet.schema_arrow
 
-    def read(self, names: Sequence[str], advance: Advance = nothing) -> pa.Table:
+    def load(self) -> None:
+        """Keep every column of a CSV file in memory: reading a single one means parsing all of it."""
+        if self.is_csv:
+            self._loaded = self.read(self.names)
+
+    def read(self, names: Sequence[str]) -> pa.Table:
         """These columns of every row. Raises InputError when the file has no row or is damaged."""
-        table = self._read_csv(names, advance) if self._csv else self._read_parquet(names)
+        if self._loaded is not None:
+            return self._loaded.select(names)
+        table = self._read_csv(names) if self._csv else self._read_parquet(names)
         if not table.num_rows:
             raise InputError(f"{self.path} has no rows.")
         return table
@@ -83,9 +91,9 @@ class DataFile:
         except (pa.ArrowException, OSError) as error:
             raise InputError(f"{self.path} is damaged: {_first_line(error)}.") from error
 
-    def _read_csv(self, names: Sequence[str], advance: Advance) -> pa.Table:
+    def _read_csv(self, names: Sequence[str]) -> pa.Table:
         assert self._csv
-        whole = list(csv_files.batches(self._csv, csv_files.reading(self.names), names, advance))
+        whole = list(csv_files.batches(self._csv, csv_files.reading(self.names), names))
         return pa.Table.from_batches(whole) if whole else pa.table({name: pa.nulls(0) for name in names})
 
 

@@ -82,10 +82,18 @@ class Mapping(Struct, frozen=True, forbid_unknown_fields=True):
 
     def named(self) -> set[str]:
         """Every column that the mapping knows."""
-        label = {self.label.is_fraud, self.label.scenario, self.label.episode_id}
-        return {self.time.column, *self.user.columns, *self.user.otherwise, *self.fields.values(), *label} - {
-            ""
-        }
+        users = {*self.user.columns, *self.user.otherwise}
+        return {self.time.column, *self.fields.values(), *users, *self.answers()} - {""}
+
+    def answers(self) -> set[str]:
+        """The columns that no model may learn from: the truth, and the number of the transaction."""
+        label = self.label
+        return {label.is_fraud, label.scenario, label.episode_id, self.columns.transaction_id} - {""}
+
+    @property
+    def assumes_origin(self) -> bool:
+        """Whether times count from a moment that the file itself does not tell."""
+        return self.time.origin != _1970
 
     def lacking(self, names: Collection[str]) -> list[str]:
         """What a file with these columns lacks of what a transaction cannot do without."""
@@ -108,10 +116,10 @@ def recognized(names: Collection[str]) -> Mapping | None:
     return _shipped(best) if known[best] else None
 
 
-def needed(names: Collection[str], given: str | None, path: Path) -> Mapping:
-    """The mapping that was ``given``, else the recognized one; every column that it needs is there.
+def known(names: Collection[str], given: str | None, path: Path) -> Mapping:
+    """The mapping that was ``given``, else the recognized one.
 
-    Raises InputError, listing what ``path`` lacks.
+    Raises InputError where none of its columns is in ``path``.
     """
     chosen = load(given) if given else recognized(names)
     if chosen is None:
@@ -119,6 +127,16 @@ def needed(names: Collection[str], given: str | None, path: Path) -> Mapping:
         raise InputError(
             f"{path} has none of the columns that are needed: {kinds}; --mapping FILE names others."
         )
+    if not chosen.named() & set(names):
+        raise InputError(
+            f"{path} has none of the columns of {chosen.title}: {', '.join(sorted(chosen.named()))}."
+        )
+    return chosen
+
+
+def needed(names: Collection[str], given: str | None, path: Path) -> Mapping:
+    """As `known`, with every column that a transaction needs; raises InputError, naming those missing."""
+    chosen = known(names, given, path)
     if missing := chosen.lacking(names):
         raise InputError(
             f"{path} lacks what {chosen.title} calls {', '.join(missing)}; --mapping FILE names others."

@@ -41,6 +41,7 @@ COMMANDS: dict[str, Entry] = {
     "respond": Entry("Act on alerts: block users, open cases, record every step.", RUN),
     "top": Entry("Live view: throughput, lag, latency, alerts and their reasons.", SEE),
     "profiles": Entry("What is known about each user.", SEE),
+    "analyze": Entry("What a file of transactions holds, and what tells fraud in it.", DATA),
     "datasets": Entry("Import IEEE-CIS, describe a file, synthesize one.", DATA),
     "up": Entry("Start a local Kafka and Valkey, without Docker or Java.", KEEP),
     "down": Entry("Stop the local servers.", KEEP),

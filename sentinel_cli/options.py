@@ -15,6 +15,14 @@ JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for machines 
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
 Workers = Annotated[int, typer.Option("--workers", min=1, help="Worker processes in the consumer group.")]
+MappingFile = Annotated[
+    str | None,
+    typer.Option(
+        "--mapping",
+        metavar="FILE",
+        help="TOML file that says which column is which, or one of ours: ieee_cis, handbook, sparkov.",
+    ),
+]
 ExitAtEnd = Annotated[
     bool,
     typer.Option("--exit-at-end", help="Process up to the end offsets seen at start, then stop."),

@@ -20,8 +20,13 @@ from sentinel_cli.errors import UsageError
 
 
 def emit_json(document: object) -> None:
+    """One document, as `as_json` has it."""
+    _write(as_json(document))
+
+
+def as_json(document: object) -> bytes:
     """One document, indented by two spaces. Takes what msgspec encodes, paths and numpy numbers."""
-    _write(msgspec.json.format(_encode(document), indent=2))
+    return msgspec.json.format(_encode(document), indent=2)
 
 
 def emit_line(document: object) -> None:

@@ -1,0 +1,156 @@
+"""An analysis as tables with bars, for a terminal.
+
+Not here: JSON (`document`), the HTML report (`report`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from datasets.analysis import Analysis
+from datasets.breakdown import Row
+from datasets.document import document, missing
+
+TITLES = {
+    "hour": "Hour",
+    "weekday": "Weekday",
+    "amount_band": "Amount",
+    "product": "Product",
+    "card_network": "Card network",
+    "card_type": "Card type",
+    "email_domain": "Email domain",
+    "device_type": "Device type",
+    "device": "Device",
+    "merchant_category": "Merchant category",
+    "country": "Country",
+}
+_BAR = 20  # cells
+_EIGHTHS = " ▏▎▍▌▋▊▉"
+_MOST_COLUMNS = 20
+_MOST_VALUES = 12
+
+
+def tables(a: Analysis) -> Iterator[RenderableType]:
+    """One after the other, with a title each."""
+    yield _facts(a)
+    for name, rows in a.by.items():
+        yield Text(f"\nFraud by {TITLES[name].lower()}", style="bold")
+        yield _breakdown(TITLES[name], rows)
+    if a.amounts:
+        yield Text("\nAmounts", style="bold")
+        yield _amounts(a)
+    if a.strongest:
+        yield Text("\nStrongest columns", style="bold")
+        yield _strongest(a)
+    if gaps := missing(a):
+        yield Text(f"\nMissing values, in {len(gaps)} of {a.features} columns", style="bold")
+        yield _missing(gaps)
+    for note in a.notes:
+        yield Text(f"\n{note}")
+
+
+def bar(value: float, most: float, width: int = _BAR) -> str:
+    """A bar of eighths of a cell; ``most`` fills the width."""
+    eighths = round(8 * width * value / most) if most > 0 else 0
+    return "█" * (eighths // 8) + _EIGHTHS[eighths % 8].strip()
+
+
+def percent(share: float | None) -> str:
+    return "" if share is None else f"{share:.2%}"
+
+
+def grid(*headers: str) -> Table:
+    """A table of numbers: the first and the last column to the left, the others to the right."""
+    table = Table(box=None, pad_edge=False)
+    for at, header in enumerate(headers):
+        table.add_column(header, justify="left" if at == 0 or header == "" else "right")
+    return table
+
+
+def _facts(a: Analysis) -> Table:
+    facts = Table(show_header=False, box=None, pad_edge=False)
+    facts.add_row("file", Text(f"{a.file} ({a.kind}, {a.bytes / 1e6:,.0f} MB)"))
+    facts.add_row("size", f"{a.transactions:,} transactions, {a.features:,} columns")
+    if (time := document(a)["time"]) is not None:
+        facts.add_row("time", f"{time['first']} to {time['last']}, {time['days']:,.1f} days")
+    if a.frauds is not None:
+        facts.add_row("fraud", f"{a.frauds:,} transactions, {percent(a.fraud_rate)}")
+    if a.users:
+        _users(facts, a)
+    return facts
+
+
+def _users(facts: Table, a: Analysis) -> None:
+    users = a.users
+    assert users
+    each = f"{users.transactions_mean:,.1f} transactions each, {users.transactions['p50']:,.0f} in the median"
+    key = ", ".join(users.key)
+    facts.add_row("users", Text(f"{users.users:,}, by {key}: {each}; {percent(users.single)} have one"))
+    if users.rate_after:
+        after = {name: percent(rate) or "none" for name, rate in users.rate_after.items()}
+        rates = f"{after['fraud']}, after an honest one {after['honest']}, at first {after['nothing']}"
+        facts.add_row("", f"{percent(users.with_fraud)} met fraud; the rate after a user's fraud is {rates}")
+
+
+def _breakdown(title: str, rows: list[Row]) -> Table:
+    shown = rows if len(rows) <= 2 * _MOST_VALUES else rows[: 2 * _MOST_VALUES]
+    table = grid(title, "transactions", "share", "", "fraud rate", "")
+    most = max(row.share for row in rows)
+    worst = max((row.rate or 0.0 for row in rows), default=0.0)
+    for row in shown:
+        rate = Text(bar(row.rate or 0.0, worst), style="red")
+        table.add_row(
+            Text(str(row.value)),
+            f"{row.transactions:,}",
+            percent(row.share),
+            Text(bar(row.share, most), style="cyan"),
+            percent(row.rate),
+            rate,
+        )
+    return table
+
+
+def _amounts(a: Analysis) -> Table:
+    first = next(iter(a.amounts.values()))
+    table = grid("of", "transactions", "total", "mean", *first.quantiles, "max")
+    for name, amounts in a.amounts.items():
+        quantiles = [f"{value:,.2f}" for value in amounts.quantiles.values()]
+        table.add_row(
+            name,
+            f"{amounts.transactions:,}",
+            f"{amounts.total:,.0f}",
+            f"{amounts.mean:,.2f}",
+            *quantiles,
+            f"{amounts.max:,.2f}",
+        )
+    return table
+
+
+def _strongest(a: Analysis) -> Table:
+    table = grid("column", "AUC", "", "information value", "values", "missing")
+    for each in a.strongest[:_MOST_COLUMNS]:
+        table.add_row(
+            Text(each.column),
+            f"{each.auc:.3f}",
+            Text(bar(each.auc - 0.5, 0.5), style="magenta"),
+            f"{each.information_value:.3f}",
+            f"{each.distinct:,}",
+            percent(each.missing),
+        )
+    return table
+
+
+def _missing(gaps: list[tuple[str, float]]) -> Table:
+    """The emptiest columns; those that are equally empty stand in one line."""
+    alike: dict[float, list[str]] = {}
+    for name, share in gaps:
+        alike.setdefault(share, []).append(name)
+    table = grid("missing", "")
+    for share, names in list(alike.items())[:_MOST_COLUMNS]:
+        listed = ", ".join(names) if len(names) <= 6 else f"{names[0]}, {names[1]} and {len(names) - 2} more"
+        table.add_row(percent(share), Text(listed))
+    return table
