@@ -36,5 +36,5 @@ def command(ctx: typer.Context, once: Once = False, json: JsonFlag = False) -> N
             screen.show(
                 context.out,
                 lambda width, height: frame(observer.picture(), width, height),
-                ended=lambda: False,
+                turn=lambda key: key not in screen.QUIT,
             )

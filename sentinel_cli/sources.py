@@ -51,6 +51,7 @@ ENVIRONMENT_NAMES: dict[str, Key] = {
     "MAX_POLL_RECORDS": ("detect", "max_poll_records"),
 }
 
+LOCAL_STACK = "the running local stack"  # the origin of what it says
 # What `sentinel up` writes into stack.json.
 STACK_NAMES: dict[str, Key] = {
     "kafka_servers": ("kafka", "servers"),
@@ -153,9 +154,7 @@ class LocalStack(Source):
         except ValueError as error:
             raise ConfigError(f"{self.path} is damaged ({error}); `sentinel down` removes it.") from error
         return {
-            key: Found(addresses[name], "the running local stack")
-            for name, key in STACK_NAMES.items()
-            if name in addresses
+            key: Found(addresses[name], LOCAL_STACK) for name, key in STACK_NAMES.items() if name in addresses
         }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import NamedTuple
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
@@ -32,8 +33,19 @@ def bounds(consumer: Consumer, topic: str) -> Bounds:
 
 
 def _offsets(consumer: Consumer, topic: str, partitions: list[int], at: int) -> dict[int, int]:
-    asked = [TopicPartition(topic, partition, at) for partition in partitions]
-    answers = consumer.offsets_for_times(asked, timeout=ANSWER_WITHIN)
+    deadline = time.monotonic() + ANSWER_WITHIN
+    while True:
+        try:
+            return _ask(consumer, [TopicPartition(topic, partition, at) for partition in partitions])
+        except KafkaException as error:
+            # The leader of a partition that was just made, or moved, is not known everywhere at once.
+            if error.args[0].name() != "NOT_LEADER_FOR_PARTITION" or time.monotonic() > deadline:
+                raise
+        time.sleep(0.05)
+
+
+def _ask(consumer: Consumer, places: list[TopicPartition]) -> dict[int, int]:
+    answers = consumer.offsets_for_times(places, timeout=ANSWER_WITHIN)
     for answer in answers:
         if answer.error is not None:
             raise KafkaException(answer.error)

@@ -11,6 +11,7 @@ Not here: the numbers (``watching.picture``), the loop that redraws (``watching.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -54,7 +55,7 @@ def frame(
     used = 1 + len(notes) + 3 + 6 + _workers_height(picture.workers) + 2
     shown = ALERTS_ONCE if height is None else max(1, height - used - 3)
     lines = None if height is None else shown + 1
-    latest = _panel(_alerts(picture.latest_alerts[:shown], width), "latest alerts", lines)
+    latest = _panel(_alerts(picture.latest_alerts[:shown], picture.at, width), "latest alerts", lines)
     if height is not None:
         latest.subtitle, latest.subtitle_align = Text(hint, style="bright_black"), "right"
     return Group(_header(picture, title), *notes, upper, middle, workers, latest)
@@ -170,7 +171,7 @@ def _workers(workers: list[WorkerLine], width: int) -> RenderableType:
     return table
 
 
-def _alerts(alerts: list[AlertLine], width: int) -> RenderableType:
+def _alerts(alerts: list[AlertLine], now: datetime, width: int) -> RenderableType:
     if not alerts:
         return Text("none yet", style="bright_black")
     table = _table()
@@ -183,12 +184,18 @@ def _alerts(alerts: list[AlertLine], width: int) -> RenderableType:
     table.add_column("reason", ratio=1, no_wrap=True, overflow="ellipsis")
     for alert in alerts:
         score = [f"{alert.fraud_score:.2f}"] if width >= 72 else []
-        amount = f"{alert.amount:,.2f} {alert.currency}" if width >= 72 else f"{alert.amount:,.0f}"
+        amount = f"{alert.amount:,.2f} {alert.currency}" if width >= 100 else f"{alert.amount:,.0f}"
         severity = Text(alert.severity, style=STYLE.get(alert.severity, ""))
         table.add_row(
-            alert.timestamp[11:19], Text(alert.user_id), severity, *score, amount, Text(alert.reason)
+            _when(alert.timestamp, now), Text(alert.user_id), severity, *score, amount, Text(alert.reason)
         )
     return table
+
+
+def _when(timestamp: str, now: datetime) -> str:
+    """The time of day in UTC; for what lies further back, as in a replay, the day as well."""
+    when = datetime.fromisoformat(timestamp)
+    return f"{when:%H:%M:%S}" if abs(now - when) < timedelta(hours=24) else f"{when:%m-%d %H:%M}"
 
 
 def _table() -> Table:

@@ -101,7 +101,8 @@ class Observer:
                 alerts=history.alerts(),
                 workers=history.workers(now),
                 latest_alerts=self._tail.latest(),
-                records=transactions.records if transactions else None,
+                transactions=transactions.records if transactions else None,
+                alert_records=alerts.records if alerts else None,
             )
 
     def settle(self, timeout: float = 3.0) -> None:

@@ -75,7 +75,10 @@ class Topic(Struct):
 
 
 class Picture(Struct):
-    """Everything at one moment. What a server that is away would have to say is None."""
+    """Everything at one moment. What a server that is away would have to say is None.
+
+    ``transactions`` and ``alert_records`` are how many the topics hold.
+    """
 
     at: datetime
     environment: str
@@ -93,7 +96,8 @@ class Picture(Struct):
     alerts: dict[str, int]
     workers: list[WorkerLine]
     latest_alerts: list[AlertLine] = field(default_factory=list)
-    records: int | None = None
+    transactions: int | None = None
+    alert_records: int | None = None
 
 
 def lag(starts: dict[int, int], ends: dict[int, int], done: dict[int, int | None]) -> Topic:

@@ -21,18 +21,19 @@ from rich.live import Live
 
 # Seconds between two frames.
 REDRAW_EVERY_S = 0.5
+QUIT = ("q", "Q")
 
 
-def show(console: Console, draw: Callable[[int, int], RenderableType], ended: Callable[[], bool]) -> None:
-    """Draw with the terminal's width and height until q is pressed or ``ended`` says so.
+def show(console: Console, draw: Callable[[int, int], RenderableType], turn: Callable[[str], bool]) -> None:
+    """Draw with the terminal's width and height as long as ``turn`` says so.
 
-    Ctrl-C raises KeyboardInterrupt as anywhere, the terminal restored.
+    ``turn`` is called before each frame, with the key that was pressed since, or an empty string.
     """
     with keys() as pressed, Live(console=console, screen=True, auto_refresh=False) as live:
-        while not ended():
+        key = ""
+        while turn(key):
             live.update(draw(console.width, console.height), refresh=True)
-            if pressed(REDRAW_EVERY_S) in {"q", "Q"}:
-                return
+            key = pressed(REDRAW_EVERY_S)
 
 
 @contextmanager
