@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import pytest
 
 if TYPE_CHECKING:
@@ -24,6 +25,15 @@ if TYPE_CHECKING:
 EXTERNAL = {name: os.environ.get(name, "") for name in ("KAFKA_SERVERS", "REDIS_HOST", "REDIS_PORT")}
 CI = os.environ.get("CI", "").lower() in {"1", "true"}
 NOT_REAL = pytest.StashKey[str]()
+
+# Two cores that others use too: how long an example takes says nothing about it.
+hypothesis.settings.register_profile(
+    "shared",
+    hypothesis.settings.default,
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("shared")
 
 
 @dataclass(frozen=True)
