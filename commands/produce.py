@@ -28,7 +28,7 @@ def command(
         float, typer.Option("--tps", min=0, help="Transactions a second; 0: as fast as possible.")
     ] = 0,
     duration: Annotated[
-        float | None, typer.Option("--duration", min=0, help="Stop after so many seconds.")
+        float | None, typer.Option("--duration", min=0.001, help="Stop after so many seconds.")
     ] = None,
     count: Annotated[
         int | None, typer.Option("--count", min=0, help="Stop after so many transactions.")

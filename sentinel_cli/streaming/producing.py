@@ -18,14 +18,13 @@ Not here: how a transaction comes about (`datasets.traffic`), JSON (`traffic_jso
 
 from __future__ import annotations
 
+import math
 import secrets
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
-
-import numpy as np
 
 from datasets.traffic import FRAUD_RATE, HONEST, SCENARIO_NAMES, USERS, Plan, Traffic, TransactionRows
 from sentinel_cli.engine import compiled, jsonrows
@@ -74,8 +73,10 @@ class Order:
 
     def limit(self) -> float:
         """Transactions after which it is done; at a pace, ``duration`` is a number of them."""
-        by_time = np.ceil(self.tps * self.duration) if self.tps and self.duration else np.inf
-        return float(min(self.count if self.count is not None else np.inf, by_time))
+        limit = math.inf if self.count is None else self.count
+        if self.tps is not None and self.duration is not None:
+            limit = min(limit, math.ceil(self.tps * self.duration))
+        return limit
 
 
 @dataclass
@@ -145,11 +146,13 @@ class Summary:
 def plan_of(order: Order, now: int) -> Plan:
     """The plan that an order comes to at ``now``; raises UsageError when it would leave our time."""
     seed = order.seed if order.seed is not None else secrets.randbits(32)
-    plan = Plan(seed, order.start or ORIGIN, order.users, order.fraud_rate, order.scenarios)
+    plan = Plan(
+        seed, ORIGIN if order.start is None else order.start, order.users, order.fraud_rate, order.scenarios
+    )
     if order.live:
         return replace(plan, start=now, rate=order.tps)
     limit = order.limit()
-    if not np.isfinite(limit):
+    if math.isinf(limit):
         return plan
     span = int(limit / plan.mean_rate * SECOND)
     if order.start is None and order.seed is None:
