@@ -5,8 +5,8 @@ that the kernel reads.
 
 Design: points are log-odds. They add up with the bias, and the logistic function makes a score of
 the sum. Cut points are ascending; a value falls into the band after the last cut it reaches, so k
-cuts need k + 1 points. ``version`` is the sha256 of what the file says, not of how it is written;
-defaults are left out of it, so that a key which a later release adds changes no version.
+cuts need k + 1 points. ``version`` is the sha256 of what the file says, not of how it is written.
+Keys that it leaves out are no part of that: one that a later release adds changes no version.
 
 Not here: what the features are (``features``), when a score is an alert (a setting).
 """
