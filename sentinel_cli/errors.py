@@ -7,6 +7,7 @@
     ├── InputError               1  a data file is missing, unreadable or of the wrong shape
     ├── StackError               1  the local Kafka or Valkey could not be started or stopped
     ├── LostRangeError           1  offsets that are needed are no longer in Kafka
+    ├── LostStateError           1  Redis no longer has what it had: profiles and their offset
     ├── Unreachable              3  a dependency does not answer
     │   ├── KafkaUnreachable
     │   ├── RedisUnreachable
@@ -61,6 +62,10 @@ class StackError(SentinelError):
 
 
 class LostRangeError(SentinelError):
+    pass
+
+
+class LostStateError(SentinelError):
     pass
 
 

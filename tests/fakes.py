@@ -6,6 +6,7 @@ its successor. Nothing here sleeps.
 
 from __future__ import annotations
 
+import threading
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
@@ -51,6 +52,10 @@ class FakeClock:
 
     def wall(self) -> float:
         return 1_756_000_000.0 + self.now
+
+    def wait(self, event: threading.Event, seconds: float) -> bool:
+        self.now += seconds
+        return event.is_set()
 
 
 class Now(Executor):
@@ -130,6 +135,9 @@ class MemorySource:
 
     def committed(self, partition: int) -> int | None:
         return self._log.committed.get((self._topic, partition))
+
+    def first(self, partition: int) -> int:  # noqa: ARG002 - nothing ever expires here
+        return 0
 
     def end(self, partition: int) -> int:
         return len(self._log.topics[self._topic][partition])

@@ -8,6 +8,7 @@ Not here: how a source makes them (``plain_source``), what the loop does with th
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -99,6 +100,9 @@ class Source(Protocol[B]):
     def committed(self, partition: int) -> int | None:
         """The group's offset in Kafka, once no transaction is pending on it; None if there is none."""
 
+    def first(self, partition: int) -> int:
+        """The oldest offset that Kafka still has."""
+
     def end(self, partition: int) -> int:
         """The offset that the partition's next record will get, as far as is known without asking."""
 
@@ -169,9 +173,13 @@ class Clock(Protocol):
     def wall(self) -> float:
         """Seconds since 1970: for latencies against Kafka's timestamps."""
 
+    def wait(self, event: threading.Event, seconds: float) -> bool:
+        """Wait for ``event``, ``seconds`` at most; whether it is set."""
+
 
 class SystemClock:
     """``Clock`` of the machine."""
 
     monotonic = staticmethod(time.monotonic)
     wall = staticmethod(time.time)
+    wait = staticmethod(threading.Event.wait)

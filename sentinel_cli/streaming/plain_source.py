@@ -177,6 +177,9 @@ class PlainSource(Generic[B]):
                 )
             time.sleep(AGAIN)
 
+    def first(self, partition: int) -> int:
+        return self._watermarks(partition)[0]
+
     def end(self, partition: int) -> int:
         _, end = self._consumer.get_watermark_offsets(TopicPartition(self._topic, partition), cached=True)
         return int(end)

@@ -39,11 +39,12 @@ from typing import TypeVar
 import msgspec
 import numpy as np
 
+from profiles import layout
 from profiles.contract import Blocks, Save, Store, StoreAway
 from sentinel_cli.engine import kernel, scoring
 from sentinel_cli.engine.scorecard import Scorecard
 from sentinel_cli.engine.severity import Policy
-from sentinel_cli.errors import KafkaUnreachable, RedisUnreachable, SentinelError
+from sentinel_cli.errors import KafkaUnreachable, LostStateError, RedisUnreachable, SentinelError
 from sentinel_cli.streaming import alerts
 from sentinel_cli.streaming.batches import (
     Ack,
@@ -90,6 +91,7 @@ class Plan:
     save_interval: float = 0.1
     save_profiles: int = 5_000
     profile_cache: int = 1_000_000
+    rebuild: bool = False  # make lost profiles again, up to the group's offset in Kafka, saying nothing
 
 
 @dataclass
@@ -202,6 +204,13 @@ class Worker:
     def partitions(self) -> list[int]:
         return sorted(self._partitions)
 
+    def _ends(self) -> dict[int, int]:
+        """Of each partition that holds something, the offset up to which it is to be processed."""
+        held = self._source.ends()
+        if self._plan.rebuild:
+            return {p: known for p in held if (known := self._source.committed(p)) is not None}
+        return {p: end for p, (first, end) in held.items() if end > first}
+
     def _patience(self) -> float:
         return BUSY if self._savings else min(IDLE, self._plan.save_interval)
 
@@ -279,9 +288,11 @@ class Worker:
     def _say(self, partition: Partition, batch: RecordBatch, scored: scoring.Scored) -> None:
         """Step 4: alerts and dead letters, sent now or by the save's transaction."""
         for letter in self._letters(batch, scored):
+            if letter.offset < partition.sent:
+                continue
             if self._transactor is None:
                 self._sink.send(letter, partition.ack)
-            elif letter.offset >= partition.sent:
+            else:
                 partition.letters.append(letter)
 
     def _letters(self, batch: RecordBatch, scored: scoring.Scored) -> Iterator[Letter]:
@@ -426,28 +437,48 @@ class Worker:
             self._partitions.pop(number, None)
             self._savings.pop(number, None)
 
-    def _begin(self, number: int) -> int | None:
+    def _begin(self, number: int) -> int:
         """Hold ``number`` from what is stored; waits while the store is away."""
         wait = FIRST_WAIT
         while True:
             try:
-                offset, blocks = self._store.start(number)
+                offset, blocks = self._start(number)
                 break
             except StoreAway as error:
                 self._pause(str(error))
-                if self._stop.wait(wait):
+                if self._clock.wait(self._stop, wait):
                     raise RedisUnreachable(
                         f"Stopped while Redis was away ({error}); nothing is lost."
                     ) from error
                 wait = min(2 * wait, LONGEST_WAIT)
         self._pause("")
-        sent = self._source.committed(number) if self._transactor else None
+        said = self._transactor is not None or self._plan.rebuild
+        sent = self._source.committed(number) if said else None
         capacity = max(self._plan.profile_cache // (len(self._partitions) + 1), 1)
         self._partitions[number] = Partition(
             number, offset, blocks, capacity, self._clock.monotonic(), sent or 0
         )
         self._skipping.add(number)
         return offset
+
+    def _start(self, number: int) -> tuple[int, int]:
+        """The stored offset, which a partition seen for the first time is given now.
+
+        So a store without one, of which Kafka knows that it had one, has lost its profiles.
+        """
+        while True:
+            offset, blocks = self._store.start(number)
+            if offset is not None:
+                return offset, blocks
+            known = self._source.committed(number)
+            if known is not None and not self._plan.rebuild:
+                raise LostStateError(
+                    f"Redis has no profiles of {self._plan.topic}-{number}, but Kafka knows that there were "
+                    f"some, true up to offset {known}: restore Redis from a backup, or make them again from "
+                    "what Kafka still has with `sentinel profiles rebuild`."
+                )
+            first = self._source.first(number)
+            self._store.save(Save(number, None, first, [], layout.empty(0), 0))
 
     def _start_again(self, partition: Partition) -> None:
         """Drop what is held of a partition and go on from what is stored."""

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import copy
 import random
+import threading
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
@@ -134,9 +135,11 @@ class World:
                 self._depth -= 1
 
     def failover(self) -> None:
-        if self.copies:
+        """To a copy that knows every partition; one that does not stops the workers, and is no schedule."""
+        copies = [each for each in self.copies if self.store.offsets.keys() <= each.offsets.keys()]
+        if copies:
             self.note("Redis falls back to an older copy")
-            self.store = copy.deepcopy(self.rng.choice(self.copies))
+            self.store = copy.deepcopy(self.rng.choice(copies))
 
     def move(self) -> None:
         """Give a partition to a worker that lives; its old owner hears of it at its next poll."""
@@ -253,6 +256,10 @@ class SimClock:
     def wall(self) -> float:
         return 1.7e9 + self.world.now
 
+    def wait(self, event: threading.Event, seconds: float) -> bool:
+        self.world.now += seconds
+        return event.is_set()
+
 
 class SimSource:
     """A consumer: hears of its partitions only while it polls."""
@@ -328,6 +335,9 @@ class SimSource:
 
     def committed(self, partition: int) -> int | None:
         return self._world.committed.get(partition)
+
+    def first(self, partition: int) -> int:  # noqa: ARG002 - nothing ever expires here
+        return 0
 
     def end(self, partition: int) -> int:
         return len(self._world.records[partition])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -13,7 +14,7 @@ from profiles import layout
 from profiles.contract import Blocks, Loaded, Save, StoreAway
 from profiles.memory_store import MemoryStore
 from sentinel_cli.engine import scorecard, severity
-from sentinel_cli.errors import RedisUnreachable
+from sentinel_cli.errors import LostStateError, RedisUnreachable
 from sentinel_cli.records import Alert
 from sentinel_cli.streaming.worker import Plan, Worker
 from tests.fakes import FakeClock, Log, MemorySink, MemorySource, MemoryTransactor, Now
@@ -49,12 +50,13 @@ class Run:
         partitions: list[int] | None = None,
         *,
         transactional: bool = False,
+        plan: Plan = PLAN,
     ) -> None:
         self.clock = FakeClock()
         self.source = MemorySource(log, "transactions", self.clock, partitions)
         self.sink = MemorySink(log, self.clock)
         self.worker = Worker(
-            PLAN, self.source, self.sink, store, self.clock, Now(), scorecard.load(), severity.load(),
+            plan, self.source, self.sink, store, self.clock, Now(), scorecard.load(), severity.load(),
             MemoryTransactor(log, "transactions") if transactional else None,
         )  # fmt: skip
 
@@ -251,7 +253,8 @@ def test_nothing_is_saved_before_alerts_are_acknowledged() -> None:
         run.source.chunk = 5
         run.worker.turn()
     assert alert_ids(log)
-    assert not store.offsets
+    assert store.offsets == {0: 0, 1: 0, 2: 0}
+    assert not store.rows
 
 
 def test_a_block_becomes_part_of_the_profile() -> None:
@@ -276,6 +279,24 @@ def test_a_block_becomes_part_of_the_profile() -> None:
     assert store.applied[0] == 1
     (alert,) = [msgspec.json.decode(v, type=Alert) for v in log.values("fraud-alerts") if v]
     assert alert.risk_factors["is_blocked"] is True
+
+
+def test_a_store_that_lost_everything_is_not_taken_for_a_new_one() -> None:
+    log = traffic()
+    reference(log)
+    with pytest.raises(LostStateError, match="sentinel profiles rebuild"):
+        Run(log, MemoryStore()).worker.run(until_end=True)
+
+
+def test_profiles_are_made_again_and_nothing_is_said_twice(
+    uninterrupted: tuple[MemoryStore, list[str]],
+) -> None:
+    log, store = traffic(), MemoryStore()
+    reference(log)
+    said = len(log.values("fraud-alerts"))
+    Run(log, store, plan=replace(PLAN, rebuild=True)).worker.run(until_end=True)
+    assert store.rows == uninterrupted[0].rows
+    assert len(log.values("fraud-alerts")) == said
 
 
 def test_stopping_while_the_store_is_away_says_so_and_loses_nothing(
