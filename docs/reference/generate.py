@@ -1,4 +1,5 @@
-"""Writes cli.md and settings.md beside this file from the code: `make reference`.
+"""Writes cli.md and settings.md beside this file, and the table in scoring.md, from the code:
+`make reference`.
 
 Purpose: the reference cannot say what the code does not. A test says when it is out of date.
 """
@@ -16,9 +17,12 @@ from typer import Context
 from sentinel_cli import config, sources
 from sentinel_cli.app import COMMANDS, FLAGS, root
 from sentinel_cli.config import Settings
+from sentinel_cli.engine.features import FEATURES
+from sentinel_cli.engine.features import FLAGS as FLAGS_OF_ALERTS
 from sentinel_cli.errors import ExitCode
 
 HERE = Path(__file__).parent
+SCORING = HERE.parent / "scoring.md"
 WIDTH = 100
 
 CLI = """\
@@ -72,6 +76,18 @@ def settings() -> str:
     return SETTINGS.format(settings="\n".join(rows), secrets=secrets)
 
 
+def scoring() -> str:
+    """scoring.md with the table of features that the engine has."""
+    head, begin, rest = SCORING.read_text(encoding="utf-8").partition("<!-- features -->\n")
+    _, end, tail = rest.partition("<!-- end of features -->\n")
+    rows = "".join(f"| `{f.name}` | {f.meaning} | {_flags(f.name)} |\n" for f in FEATURES)
+    return f"{head}{begin}| feature | what it is | flag |\n|---|---|---|\n{rows}{end}{tail}"
+
+
+def _flags(feature: str) -> str:
+    return ", ".join(f"`{flag}`" for flag, raised_by in FLAGS_OF_ALERTS.items() if feature in raised_by)
+
+
 def _commands() -> Iterator[tuple[Any, int]]:
     """A context for every command there is, with its depth below `sentinel`."""
     command = root()
@@ -105,6 +121,7 @@ def _row(key: sources.Key, field: FieldInfo) -> str:
 def main() -> None:
     (HERE / "cli.md").write_text(cli(), encoding="utf-8")
     (HERE / "settings.md").write_text(settings(), encoding="utf-8")
+    SCORING.write_text(scoring(), encoding="utf-8")
 
 
 if __name__ == "__main__":

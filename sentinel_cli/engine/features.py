@@ -4,8 +4,8 @@ Purpose: the one list of what the kernel computes for each transaction, before i
 
 Design: a feature is a float64 at a fixed index; NaN says that there is nothing to compare with (a
 first transaction has no travel speed). Velocity features include the transaction itself. Windows
-are rings of steps (``profiles.layout``): one of W seconds in k steps sees every transaction of the
-last W - W/k seconds and none older than W.
+are rings of steps (``windows``): one of W seconds in k steps sees every transaction of the last
+W - W/k seconds and none older than W.
 
 Not here: how they are computed (``kernel``), and what they are worth (``scorecard``).
 """
@@ -47,8 +47,8 @@ FEATURES = (
     ),
     Feature(
         "seconds_since_last",
-        "seconds since this user's latest transaction",
-        "{value:.0f} s after the last one",
+        "seconds between this transaction and this user's latest",
+        "{value:.0f} s from the last one",
     ),
     Feature("count_1m", "transactions in 1 minute, steps of 10 s", "{value:.0f} in one minute"),
     Feature("count_5m", "transactions in 5 minutes, steps of 1 min", "{value:.0f} in five minutes"),
@@ -69,8 +69,8 @@ FEATURES = (
     Feature("new_country", "1 in a country not seen with this user", "a country never seen with this user"),
     Feature(
         "travel_speed_kmh",
-        "km/h needed from the last transaction's country to this one's",
-        "{value:,.0f} km/h since the last transaction",
+        "km/h needed from the latest known country to this one, between their nearest inhabitants",
+        "{value:,.0f} km/h since the last country",
     ),
     Feature(
         "new_category",
@@ -79,7 +79,7 @@ FEATURES = (
     ),
     Feature(
         "small_amount_run",
-        "small amounts in a row, each within an hour of the one before",
+        "small amounts in a row with this one, each within an hour of the one before",
         "{value:.0f} small amounts in a row",
     ),
     Feature("transactions_so_far", "this user's transactions so far", "{value:.0f} transactions so far"),
