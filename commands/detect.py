@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,17 +14,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sentinel_cli.config import Settings
-    from sentinel_cli.streaming.detecting import DetectSummary
+    from sentinel_cli.streaming.detecting import DetectSummary, Job
 
 
 @dataclass(frozen=True)
-class _Detector:
+class Detector:
     """One worker process's work, picklable."""
 
     settings: Settings
-    exit_at_end: bool
+    job: Job
     metrics_port: int | None
-    index: int
 
     def __call__(self, register_stop: Callable[[Callable[[], None]], None]) -> DetectSummary:
         from sentinel_cli import logs
@@ -35,8 +34,7 @@ class _Detector:
         with Publisher(self.settings, self.metrics_port) as publisher:
             return detecting.run(
                 self.settings,
-                index=self.index,
-                exit_at_end=self.exit_at_end,
+                self.job,
                 register_stop=register_stop,
                 tell=publisher,
                 report=lambda text: typer.echo(text, err=True),
@@ -46,6 +44,9 @@ class _Detector:
 def command(
     ctx: typer.Context,
     exit_at_end: ExitAtEnd = False,
+    accept_loss: Annotated[
+        bool, typer.Option("--accept-loss", help="Go on behind records that Kafka deleted unprocessed.")
+    ] = False,
     workers: Workers = 1,
     metrics_port: MetricsPort = None,
     json: JsonFlag = False,
@@ -59,8 +60,12 @@ def command(
 
     context = ctx.obj
     detectors = [
-        _Detector(context.settings, exit_at_end, metrics_port + i if metrics_port else None, i)
-        for i in range(workers)
+        Detector(
+            context.settings,
+            detecting.Job(index, exit_at_end, accept_loss=accept_loss),
+            metrics_port + index if metrics_port else None,
+        )
+        for index in range(workers)
     ]
     summaries = processes.run_workers(detectors)
     document = detecting.document(summaries)

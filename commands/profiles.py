@@ -12,8 +12,8 @@ import typer
 
 from sentinel_cli.context import Context
 from sentinel_cli.errors import SentinelError, UsageError
-from sentinel_cli.options import JsonFlag
-from sentinel_cli.output import emit_json, emit_line
+from sentinel_cli.options import DryRun, JsonFlag, Yes
+from sentinel_cli.output import confirm, emit_json, emit_line
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -87,6 +87,33 @@ def list_(
             emit_line(summary)
     else:
         sys.stdout.writelines(_lines(found))
+
+
+@app.command()
+def rebuild(ctx: typer.Context, json: JsonFlag = False, yes: Yes = False, dry_run: DryRun = False) -> None:
+    """Make profiles that Redis lost again, from what Kafka still has.
+
+    Scores again, up to the group's offset in Kafka, every partition whose offset Redis no longer has;
+    alerts that were sent before are not sent again. Says which offsets Kafka no longer has.
+    """
+    from sentinel_cli.streaming import processes, rebuilding
+
+    context: Context = ctx.obj
+    found = rebuilding.lost(context.settings)
+    for part in found:
+        context.err.print(part.sentence())
+    if found and not dry_run:
+        confirm(f"Make the profiles of {len(found)} partitions again?", yes=yes)
+        (summary,) = processes.run_workers([rebuilding.Rebuilder(context.settings)])
+        processed = summary.processed
+    else:
+        processed = 0
+    if json:
+        emit_json({"partitions": found, "processed": processed})
+    elif not found:
+        context.out.print("Nothing to rebuild: Redis has an offset for every partition that was processed.")
+    else:
+        context.out.print(f"Profiles made again from {processed:,} transactions.")
 
 
 def _store(context: Context) -> tuple[Client, Keys]:

@@ -13,8 +13,10 @@ import time
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
+from confluent_kafka import Consumer, Producer
 from msgspec import Struct
 
 from profiles import connection
@@ -52,20 +54,33 @@ class DetectSummary(Struct, kw_only=True):
     latency: dict[int, int] = {}
 
 
+@dataclass(frozen=True)
+class Job:
+    """What one worker process is asked to do; ``index`` tells those of one command apart.
+
+    ``rebuild``: make lost profiles again up to the group's offset in Kafka, and say nothing that was
+    said before. ``accept_loss``: go on behind records that Kafka deleted before they were processed.
+    """
+
+    index: int = 0
+    exit_at_end: bool = False
+    rebuild: bool = False
+    accept_loss: bool = False
+
+
 def run(
     settings: Settings,
+    job: Job,
     *,
-    index: int,
-    exit_at_end: bool,
     register_stop: Callable[[Callable[[], None]], None],
     tell: Callable[[WorkerSnapshot], None],
     report: Callable[[str], None],
 ) -> DetectSummary:
     """Detect until stopped, or up to the end offsets seen now.
 
-    ``index`` tells the workers of one command apart; ``register_stop`` is given the function that
-    ends the run gracefully; ``tell`` gets a snapshot a second; ``report`` a sentence now and then.
-    Raises KafkaUnreachable, RedisUnreachable, LostRangeError, ScorecardError.
+    ``register_stop`` is given the function that ends the run gracefully; ``tell`` gets a snapshot a
+    second; ``report`` a sentence now and then. Raises KafkaUnreachable, RedisUnreachable,
+    LostRangeError, LostStateError, ScorecardError.
     """
     card = scorecard.load(settings.detect.scorecard)
     policy = severity.load(settings.respond.policy)
@@ -75,29 +90,41 @@ def run(
     scoring.warm(report)
     topic, group = settings.topic(topics.TRANSACTIONS), kafka.group(settings)
     columnar = Columnar(Decoder(card.record_features))
-    consumer = kafka.consumer(settings, group, **CONSUMER, **kafka.member(settings, index))
+    consumer = kafka.consumer(settings, group, **CONSUMER, **kafka.member(settings, job.index))
     source = PlainSource(consumer, topic, columnar)
-    transactional = settings.delivery == "transactional"
-    producer = (
-        transactor.producer(settings, group, index)
-        if transactional
-        else kafka.producer(settings, **{"linger.ms": 0})
-    )
+    producer, transact = _producer(settings, consumer, group, job)
     store = RedisStore(client, Keys(settings.redis_prefix, topic))
     with ThreadPoolExecutor(1, thread_name_prefix="save") as executor:
         worker = Worker(
-            _plan(settings), source, KafkaSink(producer), store, SystemClock(), executor, card, policy,
-            KafkaTransactor(producer, consumer, topic) if transactional else None,
-        )  # fmt: skip
+            _plan(settings, job),
+            source,
+            KafkaSink(producer),
+            store,
+            SystemClock(),
+            executor,
+            card,
+            policy,
+            transact,
+        )
+        source.on_loss = worker.moved if job.accept_loss else None
         register_stop(worker.stop)
         began = _Start()
         reload = _Reload(settings.detect.scorecard, worker, columnar)
         herald = _Herald(worker, began, tell, reload)
-        worker.run(until_end=exit_at_end, each_turn=herald)
+        worker.run(until_end=job.exit_at_end or job.rebuild, each_turn=herald)
     return _summary(worker, began)
 
 
-def _plan(settings: Settings) -> Plan:
+def _producer(
+    settings: Settings, consumer: Consumer, group: str, job: Job
+) -> tuple[Producer, KafkaTransactor | None]:
+    if settings.delivery == "idempotent":
+        return kafka.producer(settings, **{"linger.ms": 0}), None
+    producer = transactor.producer(settings, group, job.index)
+    return producer, KafkaTransactor(producer, consumer, settings.topic(topics.TRANSACTIONS))
+
+
+def _plan(settings: Settings, job: Job) -> Plan:
     detect = settings.detect
     return Plan(
         topic=settings.topic(topics.TRANSACTIONS),
@@ -109,6 +136,7 @@ def _plan(settings: Settings) -> Plan:
         save_interval=detect.save_interval_ms / 1_000,
         save_profiles=detect.save_profiles,
         profile_cache=detect.profile_cache,
+        rebuild=job.rebuild,
     )
 
 

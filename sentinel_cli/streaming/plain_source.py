@@ -10,6 +10,7 @@ offsets belong to a transaction's markers.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from itertools import groupby
@@ -27,6 +28,8 @@ from confluent_kafka import (
 
 from sentinel_cli.errors import KafkaUnreachable, LostRangeError, SentinelError
 from sentinel_cli.streaming.batches import B, Listener
+
+log = logging.getLogger("sentinel.source")
 
 # What a ``PlainSource`` asks of its consumer, beside ``kafka.CONSUMER``.
 CONSUMER = {"auto.offset.reset": "error", "enable.partition.eof": True}
@@ -46,6 +49,7 @@ class PlainSource(Generic[B]):
         self._make = make
         self._consumer = consumer
         self._topic = topic
+        self.on_loss: Callable[[int, int], None] | None = None  # told instead of raising LostRangeError
         self._fresh: dict[int, int | None] = {}  # assigned since the poll began: partition to its start
 
     def open(self, listener: Listener) -> None:
@@ -53,6 +57,8 @@ class PlainSource(Generic[B]):
             starts = listener.assigned([p.partition for p in partitions])
             self._fresh.update(starts)
             consumer.incremental_assign([self._at(p.partition, starts[p.partition]) for p in partitions])
+            # A partition that went while `serve` had it paused would come back paused.
+            consumer.resume(partitions)
 
         def revoke(consumer: Consumer, partitions: list[TopicPartition]) -> None:
             listener.revoked([p.partition for p in partitions])
@@ -94,7 +100,7 @@ class PlainSource(Generic[B]):
                     self._raise(message, error)
 
     def _raise(self, message: Message, error: KafkaError) -> None:
-        if error.code() == KafkaError._AUTO_OFFSET_RESET:
+        if error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
             self._lost(message)
         if error.fatal() or not error.retriable():
             if error.code() in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC):
@@ -108,15 +114,21 @@ class PlainSource(Generic[B]):
     def _lost(self, message: Message) -> None:
         partition, wanted = _partition(message), offset_of(message)
         first, end = self._watermarks(partition)
+        if self.on_loss is not None:
+            log.warning("%s-%d: going on at %d instead of %d", self._topic, partition, first, wanted)
+            self.on_loss(partition, first)
+            self.restart(partition, first)
+            return
         where = f"{self._topic}, partition {partition}"
         if wanted < first:
             raise LostRangeError(
                 f"Kafka no longer has the offsets {wanted} to {first - 1} of {where}, which come next: they "
-                f"were deleted before they were processed. It begins at {first} now; nothing was skipped."
+                f"were deleted before they were processed. It begins at {first} now; nothing was skipped yet, "
+                "and `--accept-loss` goes on without them."
             )
         raise LostRangeError(
-            f"Offset {wanted} comes next in {where}, and it ends at {end}: "
-            "was the topic made anew, or does Redis belong to another Kafka?"
+            f"Offset {wanted} comes next in {where}, and it ends at {end}: was the topic made anew, or does "
+            "Redis belong to another Kafka? `--accept-loss` takes it from its beginning."
         )
 
     def _watermarks(self, partition: int) -> tuple[int, int]:

@@ -437,6 +437,12 @@ class Worker:
             self._partitions.pop(number, None)
             self._savings.pop(number, None)
 
+    def moved(self, number: int, offset: int) -> None:
+        """What comes next of a partition is lost, and that is accepted: it goes on at ``offset``."""
+        partition = self._partitions[number]
+        partition.next = offset
+        partition.sent = min(partition.sent, offset)
+
     def _begin(self, number: int) -> int:
         """Hold ``number`` from what is stored; waits while the store is away."""
         wait = FIRST_WAIT

@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, TopicPartition
 
 from profiles import connection, layout
 from profiles.keys import Keys
@@ -73,7 +73,9 @@ def read(settings: Settings, topic: str) -> Iterator[Any]:
     consumer.close()
 
 
-def start(settings: Settings, *arguments: str, **environ: str) -> subprocess.Popen[str]:
+def start(
+    settings: Settings, *arguments: str, command: str = "detect", **environ: str
+) -> subprocess.Popen[str]:
     environment = os.environ | {
         "KAFKA_SERVERS": settings.kafka.servers,
         "REDIS_HOST": settings.redis.host,
@@ -82,10 +84,8 @@ def start(settings: Settings, *arguments: str, **environ: str) -> subprocess.Pop
         "FRAUD_THRESHOLD": "0.1",
         **environ,
     }
-    command = [sys.executable, "-m", "sentinel_cli", "detect", *arguments]
-    return subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    words = [sys.executable, "-m", "sentinel_cli", command, *arguments]
+    return subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def detect(settings: Settings, *arguments: str, **environ: str) -> dict[str, Any]:
@@ -193,6 +193,43 @@ def test_a_crash_repeats_a_batch_and_nothing_else(settings: Settings, tmp_path: 
     alerts = stored(settings)["alerts"].sum()
     assert len({str(headers) for headers in said}) == alerts
     assert len(said) == alerts or delivery == "idempotent"
+
+
+def test_profiles_that_redis_lost_are_made_again(settings: Settings) -> None:
+    produce(settings, 3_000)
+    first = detect(settings)
+    before = stored(settings).tobytes()
+    client: Any = connection.connect_to(settings.redis)
+    client.unlink(*client.scan_iter(f"{settings.redis_prefix}:*", count=10_000))
+    process = start(settings, "--exit-at-end")
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "sentinel profiles rebuild" in err
+    process = start(settings, "rebuild", "--yes", "--json", command="profiles")
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert json.loads(out)["processed"] == 3_000
+    assert stored(settings).tobytes() == before
+    assert detect(settings)["processed"] == 0
+    assert len(list(read(settings, "fraud-alerts"))) == first["alerts"]
+
+
+@pytest.mark.apache
+def test_records_that_expired_are_named_and_only_skipped_when_asked(settings: Settings) -> None:
+    produce(settings, 500)
+    detect(settings)
+    produce(settings, 500, seed=2)
+    topic = settings.topic("transactions")
+    ends = [TopicPartition(topic, p, OFFSET_END) for p in range(PARTITIONS)]
+    admin = kafka.admin(settings)
+    for future in admin.delete_records(ends).values():
+        future.result(30)
+    produce(settings, 100, seed=3)
+    process = start(settings, "--exit-at-end")
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "were deleted before they were processed" in err
+    assert detect(settings, "--accept-loss")["processed"] == 100
 
 
 def test_a_topic_that_is_not_there_is_one_sentence(settings: Settings) -> None:
