@@ -66,7 +66,7 @@ def score(
         card.population, card.feature, card.cuts, card.points, card.bias, float(threshold),
         scores, status, keep_all, kept, features, before,
     )  # fmt: skip
-    return Scored(scores, status, kept[:count].copy(), features[:count].copy(), before[:count].copy())
+    return Scored(scores, status, kept[:count], features[:count], before[:count])
 
 
 def _check(profiles: Profiles, slots: npt.NDArray[np.int64], columns: Columns, card: Scorecard) -> None:
@@ -82,7 +82,8 @@ def _check(profiles: Profiles, slots: npt.NDArray[np.int64], columns: Columns, c
 
 def _plain(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """The array as the kernel was compiled for: for any other it would be compiled again."""
-    return np.require(array, requirements=["C", "W"])
+    flags = array.flags
+    return array if flags.c_contiguous and flags.writeable else np.require(array, requirements=["C", "W"])
 
 
 def score_one(
