@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -22,9 +22,10 @@ class _Responder:
     """One worker process's work, picklable."""
 
     settings: Settings
-    exit_at_end: bool
-    metrics_port: int | None
     index: int
+    exit_at_end: bool
+    accept_loss: bool
+    metrics_port: int | None
 
     def __call__(self, register_stop: Callable[[Callable[[], None]], None]) -> RespondSummary:
         from sentinel_cli import logs
@@ -37,6 +38,7 @@ class _Responder:
                 self.settings,
                 index=self.index,
                 exit_at_end=self.exit_at_end,
+                accept_loss=self.accept_loss,
                 register_stop=register_stop,
                 tell=publisher,
             )
@@ -45,6 +47,9 @@ class _Responder:
 def command(
     ctx: typer.Context,
     exit_at_end: ExitAtEnd = False,
+    accept_loss: Annotated[
+        bool, typer.Option("--accept-loss", help="Go on behind alerts that Kafka deleted unprocessed.")
+    ] = False,
     workers: Workers = 1,
     metrics_port: MetricsPort = None,
     json: JsonFlag = False,
@@ -59,7 +64,7 @@ def command(
 
     context = ctx.obj
     responders = [
-        _Responder(context.settings, exit_at_end, metrics_port + i if metrics_port else None, i)
+        _Responder(context.settings, i, exit_at_end, accept_loss, metrics_port + i if metrics_port else None)
         for i in range(workers)
     ]
     summaries = processes.run_workers(responders)

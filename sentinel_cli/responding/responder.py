@@ -85,10 +85,12 @@ class Counts:
 
 @dataclass
 class Held:
-    """A partition that is ours: ``begin`` is its offset in the store."""
+    """A partition that is ours: ``begin`` is its offset in the store, and what lies below ``next`` is
+    done or, if that was accepted, lost."""
 
     number: int
     begin: int | None
+    next: int
 
 
 @dataclass(frozen=True)
@@ -175,20 +177,27 @@ class Responder:
 
     def _reached(self, ends: dict[int, int]) -> bool:
         """Whether everything up to ``ends`` is saved, by whichever worker."""
-        mine = {number: held.begin for number, held in self._held.items()}
-        if any((mine[p] or 0) < end for p, end in ends.items() if p in mine):
+        mine = {number: held.begin or 0 for number, held in self._held.items() if number in ends}
+        if any(mine[p] < ends[p] for p in mine) or self._beyond(mine, ends):
             return False
         try:
             return all((self._store.start(p) or 0) >= end for p, end in ends.items() if p not in mine)
         except StoreAway:
             return False
 
+    def _beyond(self, mine: dict[int, int], ends: dict[int, int]) -> bool:
+        """Whether an offset lies beyond even what came since ``ends``: the next poll says what that means."""
+        if all(mine[p] == ends[p] for p in mine):
+            return False
+        now = self._source.ends()
+        return any(mine[p] > now[p][1] for p in mine)
+
     # ---- steps 2 to 4
 
     def _act(self, batch: AlertBatch) -> Acted | None:
         """The batch, acted on and sent; None where there is nothing to save, or it is not ours."""
         held = self._held.get(batch.partition)
-        if held is None or batch.partition in self._stale or batch.next_offset <= (held.begin or 0):
+        if held is None or batch.partition in self._stale or batch.next_offset <= held.next:
             return None
         try:
             return self._sent(held, batch)
@@ -271,7 +280,7 @@ class Responder:
         if not self._patiently(held, lambda: self._store.save(save)):  # Step 5
             self._start_again(held)
             return
-        held.begin = save.end
+        held.begin = held.next = save.end
         self._count(acted)
         self._source.commit({held.number: save.end})  # Step 6
 
@@ -307,10 +316,24 @@ class Responder:
         for number in partitions:
             self._held.pop(number, None)
 
+    def moved(self, number: int, offset: int) -> None:
+        """What comes next of a partition is lost, and that is accepted: it goes on at ``offset``."""
+        self._held[number].next = offset
+
     def _hold(self, number: int) -> int | None:
         """Hold ``number`` from what is stored; waits while the store is away."""
-        begin = self._retrying(lambda: self._store.start(number), self._stop.wait)
-        self._held[number] = Held(number, begin)
+        begin = self._retrying(
+            lambda: self._store.start(number), lambda seconds: self._clock.wait(self._stop, seconds)
+        )
+        if begin is None and (known := self._source.committed(number)):
+            log.warning(
+                "%s-%d: Redis has no record of what was done, and Kafka knows that it reached offset %d; "
+                "acting again on all that Kafka still has",
+                self._plan.topic,
+                number,
+                known,
+            )
+        self._held[number] = Held(number, begin, begin or 0)
         self._stale.add(number)
         return begin
 

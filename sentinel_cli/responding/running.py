@@ -62,13 +62,16 @@ def run(
     *,
     index: int,
     exit_at_end: bool,
+    accept_loss: bool,
     register_stop: Callable[[Callable[[], None]], None],
     tell: Callable[[WorkerSnapshot], None],
 ) -> RespondSummary:
     """Respond until stopped, or up to the end offsets seen now.
 
-    ``register_stop`` is given the function that ends the run gracefully; ``tell`` gets a snapshot a
-    second. Raises KafkaUnreachable, RedisUnreachable, LostRangeError, ScorecardError.
+    ``index`` tells the workers of one command apart; ``accept_loss``: go on behind alerts that Kafka
+    deleted before they were acted on; ``register_stop`` is given the function that ends the run
+    gracefully; ``tell`` gets a snapshot a second. Raises KafkaUnreachable, RedisUnreachable,
+    LostRangeError, ScorecardError.
     """
     policy = severity.load(settings.respond.policy)
     kafka.reachable(settings)
@@ -78,14 +81,16 @@ def run(
     consumer = kafka.consumer(
         settings, kafka.group(settings, "respond"), **CONSUMER, **kafka.member(settings, index)
     )
+    source = PlainSource(consumer, plan.topic, _batch)
     responder = Responder(
         plan,
-        PlainSource(consumer, plan.topic, _batch),
+        source,
         KafkaSink(kafka.producer(settings)),
         _store(settings, client, plan.topic),
         clock,
         Actions(policy, clock),
     )
+    source.on_loss = responder.moved if accept_loss else None
     register_stop(responder.stop)
     herald = _Herald(responder, tell)
     responder.run(until_end=exit_at_end, each_turn=herald)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -52,6 +53,10 @@ class Clock:
         return self.now
 
     wall = monotonic
+
+    def wait(self, event: threading.Event, seconds: float) -> bool:
+        self.now += seconds
+        return event.is_set()
 
 
 @dataclass
@@ -111,6 +116,9 @@ class MemorySource:
 
     def committed(self, partition: int) -> int | None:
         return self._kafka.committed.get(partition)
+
+    def first(self, partition: int) -> int:
+        return self.ends()[partition][0]
 
     def end(self, partition: int) -> int:
         return len(self._kafka.partitions[partition])

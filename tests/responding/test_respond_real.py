@@ -175,7 +175,7 @@ def test_a_crash_repeats_a_batch_and_nothing_else(settings: Settings, tmp_path: 
         msgspec.json.decode(m.value() or b"", type=Response) for m in read(settings, "alert-responses")
     ]
     assert {each.alert_id.encode() for each in responses} == crashed["done"]
-    assert len(crashed["done"]) == 4_000  # type: ignore[arg-type]
+    assert len(crashed["done"]) == 4_000
     stored.client.unlink(*stored.client.scan_iter(f"{settings.redis_prefix}:*", count=10_000))
     assert respond(settings)["acted"] == 4_000
     assert stored.everything() == crashed
@@ -195,6 +195,8 @@ def test_alerts_that_kafka_no_longer_has_are_named(settings: Settings) -> None:
     assert process.returncode == 1
     assert f"{settings.topic('fraud-alerts')}, partition 1" in err
     assert "offsets 10 to 24" in err
+    assert respond(settings, "--accept-loss")["acted"] == 15
+    assert respond(settings)["acted"] == 0
 
 
 def test_a_redis_that_is_not_there_is_one_sentence(settings: Settings) -> None:
@@ -212,8 +214,9 @@ def test_an_offset_beyond_the_end_is_no_reason_to_start_anywhere(settings: Setti
     produce(settings, *alerts(10), partition=1)
     stored = Stored(settings)
     stored.client.set(stored.alerts.offset(1), 500)
-    process = start(settings)
+    process = start(settings, "--exit-at-end")
     _, err = process.communicate(timeout=60)
     assert process.returncode == 1
     assert "Offset 500 comes next" in err
     assert "it ends at 10" in err
+    assert respond(settings, "--accept-loss")["acted"] == 10

@@ -7,7 +7,7 @@ from sentinel_cli.errors import KafkaUnreachable, RedisUnreachable, SentinelErro
 from sentinel_cli.records import Action
 from sentinel_cli.responding.responder import Responder
 from sentinel_cli.streaming.batches import Listener
-from tests.responding.fakes import Crash, Fuse, Kafka, World, alert, away
+from tests.responding.fakes import Crash, Fuse, Kafka, Redis, World, alert, away
 
 LOOK = 2  # the operation of Redis that follows the offsets of two partitions
 UNTIL_5 = 1_693_123_505_000_000 - 300_000_000 + 86_400_000_000  # alert 5's second, and the policy's 24 hours
@@ -276,6 +276,39 @@ def test_a_second_run_has_nothing_to_do(world: World) -> None:
     before = state(world)
     assert run(world).counts.processed == 0
     assert state(world) == before
+
+
+def test_a_loss_that_is_accepted_is_left_behind(world: World) -> None:
+    responder = world.responder()
+    world.source.open(responder)
+    responder.moved(0, 4)
+    world.source.restart(0, 4)
+    responder.turn()
+    assert world.redis.offsets == {0: 6, 1: 4}
+    assert world.redis.done[0] == {"alert_T3_3", "alert_T2_2"}
+
+
+def test_a_topic_made_anew_is_no_end_that_was_reached(world: World) -> None:
+    world.redis.offsets = {0: 500, 1: 4}
+    responder = world.responder()
+    turns = iter(range(3))
+
+    def turn() -> None:
+        if next(turns, None) is None:
+            responder.stop()
+
+    responder.run(until_end=True, each_turn=turn)
+    assert next(turns, None) is None
+
+
+def test_a_redis_that_lost_its_record_is_said_and_everything_is_acted_on_again(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    run(world)
+    assert "no record" not in caplog.text
+    world.redis = Redis()
+    assert run(world).counts.acted == 6
+    assert "Kafka knows that it reached offset 6" in caplog.text
 
 
 def test_lag_counts_what_is_not_saved(world: World) -> None:
