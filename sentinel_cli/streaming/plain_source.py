@@ -102,7 +102,7 @@ class PlainSource(Generic[B]):
     def _raise(self, message: Message, error: KafkaError) -> None:
         if error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
             self._lost(message)
-        if error.fatal() or not error.retriable():
+        elif error.fatal() or not error.retriable():
             if error.code() in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC):
                 raise SentinelError(
                     f"Kafka has no topic {self._topic!r}: create it with `sentinel topics create`."
