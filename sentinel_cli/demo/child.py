@@ -19,15 +19,15 @@ import msgspec
 
 from sentinel_cli.errors import SentinelError
 
-# Seconds that a worker may take to save and say goodbye once it was asked to.
-ENDS_WITHIN = 30.0
+# Seconds. A worker saves and leaves within one; when its servers are away it would try for longer.
+LEAVES_WITHIN_S = 3.0
 
 
 class Child:
     """``sentinel NAME ARGUMENTS --json`` with ``flags``, settings by their dotted names."""
 
     def __init__(self, name: str, flags: Mapping[str, object], arguments: list[str], log: Path) -> None:
-        self.name, self._log = name, log
+        self.name, self._log, self._asked = name, log, False
         given = [
             part
             for setting, value in flags.items()
@@ -53,8 +53,10 @@ class Child:
         return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
     def stop(self) -> None:
-        """Ask it to end; it finishes what it has begun."""
-        self._process.terminate()
+        """Ask it to end, once: it finishes what it has begun, unless it is asked twice."""
+        if not self._asked:
+            self._asked = True
+            self._process.terminate()
 
     def must_run(self) -> None:
         """Raises SentinelError when it has ended by itself."""
@@ -72,8 +74,11 @@ class Child:
         return dict(msgspec.json.decode(printed))
 
     def close(self) -> None:
-        """End it now if it still runs, whatever it is doing."""
-        if not self.ended:
+        """End it if it still runs: after a moment to leave its consumer group, whatever it is doing."""
+        self.stop()
+        try:
+            self._process.wait(timeout=LEAVES_WITHIN_S)
+        except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):

@@ -113,14 +113,15 @@ class Pipeline:
         """Advance by one look at a time; yields what is going on. Raises SentinelError."""
         detector, responder = self._start("detect"), self._start("respond")
         yield from self._until(lambda: self._ready(detector, responder), "Starting the workers")
+        if self._stopping:
+            raise KeyboardInterrupt  # there is nothing to sum up
         producer = self._start("produce", *self.traffic.arguments(datetime.now(UTC)))
-        self.began = time.monotonic()
         while not producer.ended:
-            if self._stopping:
+            if self._stopping and self.began is not None:
                 producer.stop()
             detector.must_run()
             responder.must_run()
-            yield "Stopping the traffic" if self._stopping else "Transactions flow"
+            yield self._traffic_status()
         produced = producer.document()
         yield from self._until(lambda: self._scored(detector, produced["produced"]), "Scoring the last ones")
         detected = yield from self._ended(detector, "Stopping the detector")
@@ -130,6 +131,13 @@ class Pipeline:
         responded = yield from self._ended(responder, "Stopping the responder")
         yield "Comparing alerts with the truth"
         self.closing = Closing(produced, detected, responded, self.reader.finish())
+
+    def _traffic_status(self) -> str:
+        if self.began is None and self.observer.picture().transactions:
+            self.began = time.monotonic()
+        if self.began is None:
+            return "Starting the traffic"
+        return "Stopping the traffic" if self._stopping else "Transactions flow"
 
     def _start(self, name: str, *arguments: str) -> Child:
         log = self._settings.home / "logs" / f"demo-{name}.log"
@@ -141,7 +149,7 @@ class Pipeline:
         detector.must_run()
         responder.must_run()
         assigned = {worker.role for worker in self.observer.picture().workers if worker.partitions}
-        return assigned == {"detect", "respond"}
+        return self._stopping or assigned == {"detect", "respond"}
 
     def _scored(self, detector: Child, produced: int) -> bool:
         detector.must_run()

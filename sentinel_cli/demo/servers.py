@@ -79,8 +79,10 @@ def _guest(settings: Settings) -> Iterator[Settings]:
         topics.ensure(settings, partitions=stack.PARTITIONS)
         yield settings
     finally:
-        _remove_topics(settings)
-        _remove_keys(settings, client)
+        try:
+            _remove_topics(settings)
+        finally:
+            _remove_keys(settings, client)
 
 
 def _remove_topics(settings: Settings) -> None:
@@ -89,7 +91,7 @@ def _remove_topics(settings: Settings) -> None:
         return  # it cannot; it forgets them when it ends
     admin = kafka.admin(settings)
     ours = [name for name in cluster.topics if name.startswith(f"{settings.prefix}.")]
-    groups = [kafka.group(settings, role) for role in ("detect", "respond")]
+    groups = [kafka.group(settings, role) for role in ("", "respond")]
     futures = {**(admin.delete_topics(ours) if ours else {}), **admin.delete_consumer_groups(groups)}
     for name, future in futures.items():
         try:

@@ -54,7 +54,7 @@ def summary(closing: Closing) -> Summary:
         produced=producer["produced"],
         scored=detector["processed"],
         alerts=result.alerts,
-        alerts_by_severity=detector["alerts_by_severity"],
+        alerts_by_severity={name: detector["alerts_by_severity"].get(name, 0) for name in STYLE},
         responses=result.responses,
         blocked_users=result.blocked_users,
         cases=result.cases,
@@ -70,7 +70,7 @@ def summary(closing: Closing) -> Summary:
         median_seconds_to_first_alert=fraud.median_seconds_to_first_alert,
         median_amount_lost=fraud.median_amount_lost,
         scenarios=result.scenarios,
-        latency_ms=detector["latency_ms"],
+        latency_ms={q: value and round(value, 2) for q, value in detector["latency_ms"].items()},
         elapsed_s=producer["elapsed_s"],
         tps=producer["tps"],
         users=producer["users"],
@@ -91,7 +91,7 @@ def panel(s: Summary) -> RenderableType:
 def _totals(s: Summary) -> Table:
     latency = f"p50 {milliseconds(s.latency_ms['p50'])}, p99 {milliseconds(s.latency_ms['p99'])}"
     severities = Text(" · ").join(
-        Text(f"{s.alerts_by_severity.get(name, 0):,} {name}", style=style) for name, style in STYLE.items()
+        Text(f"{s.alerts_by_severity[name]:,} {name}", style=style) for name, style in STYLE.items()
     )
     table = _rows()
     table.add_row("transactions", f"{s.produced:,} produced, {s.scored:,} scored, {s.tps:,} a second")
