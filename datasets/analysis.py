@@ -105,7 +105,7 @@ class _Known:
 def analyze(path: Path, mapping_name: str | None = None, advance: Advance = lambda _: None) -> Analysis:
     """Analyze a parquet or CSV file. ``advance`` is told of columns. Raises InputError."""
     file = DataFile(path)
-    file.load()
+    file.load(file.names)
     known = _known(file, mapping.known(file.names, mapping_name, path))
     missing, strongest, rows = _every_column(known, advance)
     found, notes = _users(known)

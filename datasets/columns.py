@@ -145,6 +145,12 @@ def _is_number(type_: pa.DataType) -> bool:
     return bool(pa.types.is_integer(type_) or pa.types.is_floating(type_) or pa.types.is_boolean(type_))
 
 
+def is_text(type_: pa.DataType) -> bool:
+    """Whether a column is text, also where it is a dictionary of texts."""
+    plain = type_.value_type if pa.types.is_dictionary(type_) else type_
+    return bool(pa.types.is_string(plain) or pa.types.is_large_string(plain))
+
+
 def _first_that_is_no_number(column: pa.ChunkedArray) -> Any:
     for value in column.drop_null().to_pylist():
         try:

@@ -58,10 +58,14 @@ class DataFile:
         """Of a parquet file alone."""
         return self._parquet.schema_arrow
 
-    def load(self) -> None:
-        """Keep every column of a CSV file in memory: reading a single one means parsing all of it."""
+    @property
+    def rows(self) -> int:
+        return int(self._loaded.num_rows if self._loaded is not None else self.footer.num_rows)
+
+    def load(self, names: Sequence[str]) -> None:
+        """Keep these columns of a CSV file in memory: reading a single one means parsing all of it."""
         if self.is_csv:
-            self._loaded = self.read(self.names)
+            self._loaded = self.read(names)
 
     def read(self, names: Sequence[str]) -> pa.Table:
         """These columns of every row. Raises InputError when the file has no row or is damaged."""

@@ -37,6 +37,7 @@ RUN, SEE, DATA, KEEP = "Run the pipeline", "See and ask", "Data", "Servers and s
 COMMANDS: dict[str, Entry] = {
     "demo": Entry("Watch fraud being caught, everything in one terminal.", RUN),
     "produce": Entry("Write synthetic transactions and their fraud labels to Kafka.", RUN),
+    "replay": Entry("Write a file's transactions to Kafka, as they happened.", RUN),
     "detect": Entry("Score transactions, raise alerts, keep every user's profile.", RUN),
     "respond": Entry("Act on alerts: block users, open cases, record every step.", RUN),
     "top": Entry("Live view: throughput, lag, latency, alerts and their reasons.", SEE),
