@@ -16,8 +16,7 @@ import hashlib
 import os
 import sys
 import tempfile
-from collections.abc import Callable
-from importlib import resources
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +24,18 @@ import numba
 import numpy as np
 import platformdirs
 
+from profiles import layout
 
-def _digest() -> str:
+# What the compiled code is made from, and more of the engine than that: a list would be forgotten.
+SOURCES = (*sorted(Path(__file__).parent.glob("*.py")), Path(layout.__file__))
+
+
+def _digest(sources: Sequence[Path] = SOURCES) -> str:
     """What the compiled code depends on, in sixteen hex digits."""
     digest = hashlib.sha256(f"{sys.version_info[:3]} {numba.__version__} {np.__version__}".encode())
-    engine = resources.files("sentinel_cli.engine")
-    for source in sorted((f for f in engine.iterdir() if f.name.endswith(".py")), key=lambda f: f.name):
+    for source in sources:  # numba itself looks at where they are, and from when
+        digest.update(f"{source} {source.stat().st_mtime_ns}".encode())
         digest.update(source.read_bytes())
-    digest.update(resources.files("profiles").joinpath("layout.py").read_bytes())
     return digest.hexdigest()[:16]
 
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
-from importlib import resources
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -44,28 +43,21 @@ def test_only_the_folder_of_these_very_sources_is_used() -> None:
     assert compiled.FOLDER.name == compiled._digest()
 
 
-def copied(folder: Path) -> dict[str, Path]:
-    """The sources that the digest is of, in ``folder``."""
-    for package in ("sentinel_cli.engine", "profiles"):
-        (folder / package).mkdir()
-        for source in resources.files(package).iterdir():
-            if source.name.endswith(".py"):
-                (folder / package / source.name).write_bytes(source.read_bytes())
-    return {package: folder / package for package in ("sentinel_cli.engine", "profiles")}
-
-
-@pytest.mark.parametrize(
-    "changed", ["sentinel_cli.engine/kernel.py", "sentinel_cli.engine/windows.py", "profiles/layout.py"]
-)
-def test_a_changed_source_has_a_folder_of_its_own(
-    changed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    places: dict[str, Any] = copied(tmp_path)
-    monkeypatch.setattr(resources, "files", places.__getitem__)
-    assert compiled._digest() == compiled.FOLDER.name
+@pytest.mark.parametrize("changed", ["kernel.py", "windows.py", "layout.py"])
+def test_a_changed_source_has_a_folder_of_its_own(changed: str, tmp_path: Path) -> None:
+    copies = [Path(shutil.copy2(source, tmp_path)) for source in compiled.SOURCES]
+    before = compiled._digest(copies)
+    assert compiled._digest(copies) == before
     with (tmp_path / changed).open("a") as source:
         source.write("\n")
-    assert compiled._digest() != compiled.FOLDER.name
+    assert compiled._digest(copies) != before
+
+
+def test_sources_of_another_time_or_place_have_a_folder_of_their_own(tmp_path: Path) -> None:
+    copies = [Path(shutil.copy2(source, tmp_path)) for source in compiled.SOURCES]
+    before = compiled._digest(copies)
+    os.utime(copies[0], (1, 1))
+    assert len({before, compiled._digest(copies), compiled._digest()}) == 3
 
 
 @pytest.mark.parametrize("library", ["numba", "np"])
