@@ -13,6 +13,9 @@ UV_PIN := sed -n '/^uv==/,/[^\]$$/p' constraints.txt
 HASHED := --require-hashes --requirement constraints.txt
 PROJECT := --no-deps --no-build-isolation --editable .
 
+# Bytecode is written as it is first used, which takes a sixth of compiling every library beforehand.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint format bench warm reference constraints clean
 
@@ -59,7 +62,8 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@echo "Making $(VENV): some 200 MB of wheels, once." >&2
 	@$(PYTHON) -m venv $(VENV)
 	@if $(BIN)/python -m pip config list | grep -q index-url || ! $(UV_PIN) | $(BIN)/python -m pip install --quiet --require-hashes --requirement /dev/stdin \
-		|| ! $(BIN)/uv pip install --python $(BIN)/python --compile-bytecode $(HASHED); \
-	then $(BIN)/python -m pip install $(HASHED); fi
+		|| ! $(BIN)/uv pip install --python $(BIN)/python $(HASHED); \
+	then $(BIN)/python -m pip install --no-compile $(HASHED); fi
 	@$(BIN)/python -m pip install --quiet $(PROJECT)
+	@$(BIN)/sentinel --help > /dev/null
 	@touch $@
