@@ -30,6 +30,7 @@ DAY_STEPS, DAY_STEP_S = 12, 7200
 DEVICES = 8
 COUNTRIES = 6
 CATEGORIES = 12
+# Transaction n stands at n modulo this.
 RECENT = 8
 
 # Stored with every row in Redis, so at most 384 bytes (DESIGN.md): full. The version stands first in
