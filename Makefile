@@ -39,8 +39,12 @@ format: $(INSTALLED) ## Rewrite the code in the project's style.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: warm ## Measure throughput and latency on this machine.
-	@$(BIN)/sentinel bench all
+# Servers of its own, whatever the environment names, and nothing left of them.
+bench: warm ## Measure throughput and latency on this machine, at full load.
+	@unset KAFKA_SERVERS REDIS_HOST REDIS_PORT; SENTINEL_HOME=$$(mktemp -d); export SENTINEL_HOME; \
+	trap '$(BIN)/sentinel down 2> /dev/null; rm -rf "$$SENTINEL_HOME"' EXIT; \
+	$(BIN)/sentinel up > /dev/null && $(BIN)/sentinel produce --count 200000 --seed 7 \
+		&& $(BIN)/sentinel detect --exit-at-end && $(BIN)/sentinel respond --exit-at-end
 
 warm: $(INSTALLED)
 	@$(BIN)/python -m sentinel_cli.engine
@@ -59,7 +63,7 @@ clean: ## Remove .venv and what tools left behind; the local stack's data stays.
 $(INSTALLED): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "Stream-Sentinel needs Python 3.11 to 3.14, and none is on PATH: install one, or name it with make PYTHON=/path/to/python." >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' || { echo "Stream-Sentinel needs Python 3.11 to 3.14, which $(PYTHON) is not: name another with make PYTHON=/path/to/python." >&2; exit 1; }
-	@echo "Making $(VENV): some 200 MB of wheels, once." >&2
+	@echo "Installing into $(VENV): some 200 MB of wheels the first time." >&2
 	@$(PYTHON) -m venv $(VENV)
 	@if $(BIN)/python -m pip config list | grep -q index-url || ! $(UV_PIN) | $(BIN)/python -m pip install --quiet --require-hashes --requirement /dev/stdin \
 		|| ! $(BIN)/uv pip install --python $(BIN)/python $(HASHED); \
