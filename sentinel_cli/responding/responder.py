@@ -24,9 +24,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeVar
 
 import msgspec
@@ -35,11 +34,11 @@ from profiles.contract import StoreAway
 from sentinel_cli.errors import KafkaUnreachable, RedisUnreachable, SentinelError
 from sentinel_cli.records import Response, Source
 from sentinel_cli.responding.actions import Actions, OpenCases
+from sentinel_cli.responding.counts import Counts
 from sentinel_cli.responding.incoming import AlertBatch, Incoming
 from sentinel_cli.responding.store import Save, Store
 from sentinel_cli.streaming.batches import Ack, Clock, Letter, Sink
 from sentinel_cli.streaming.batches import Source as RecordSource
-from sentinel_cli.telemetry.stats import LatencyHistogram
 
 log = logging.getLogger("sentinel.respond")
 
@@ -63,24 +62,6 @@ class Plan:
     responses_topic: str
     dead_letters_topic: str
     batch_size: int = 1_000
-
-
-@dataclass
-class Counts:
-    """What is durably done since the start. ``age`` and ``steps`` are in milliseconds: how old alerts
-    were when answered, and how long each kind of step took."""
-
-    processed: int = 0
-    acted: int = 0
-    duplicates: int = 0
-    blocked: int = 0
-    cases: int = 0
-    dead_letters: int = 0
-    saves: int = 0
-    conflicts: int = 0
-    severities: Counter[str] = field(default_factory=Counter)
-    age: LatencyHistogram = field(default_factory=LatencyHistogram)
-    steps: defaultdict[str, LatencyHistogram] = field(default_factory=lambda: defaultdict(LatencyHistogram))
 
 
 @dataclass
@@ -281,27 +262,8 @@ class Responder:
             self._start_again(held)
             return
         held.begin = held.next = save.end
-        self._count(acted)
+        self.counts.add(acted.batch, acted.responses, acted.save)
         self._source.commit({held.number: save.end})  # Step 6
-
-    def _count(self, acted: Acted) -> None:
-        counts, responses = self.counts, acted.responses
-        counts.saves += 1
-        counts.processed += len(acted.batch.alerts) + len(acted.batch.poison)
-        counts.acted += len(responses)
-        counts.duplicates += len(acted.batch.alerts) - len(responses)
-        counts.dead_letters += len(acted.batch.poison)
-        counts.cases += sum(change.opened is not None for change in acted.save.cases)
-        counts.severities.update(response.severity for response in responses)
-        took = defaultdict(list)
-        for response in responses:
-            took["total"].append(response.total_ms)
-            for action in response.actions:
-                took[action.action].append(action.took_ms)
-        counts.blocked += len(took["block"])
-        for step, milliseconds in took.items():
-            counts.steps[step].add(milliseconds)
-        counts.age.add([response.alert_age_ms for response in responses])
 
     # ---- whose partitions they are
 
