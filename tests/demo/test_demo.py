@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import pty
-import select
 import signal
 import subprocess
 import sys
-import termios
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +17,7 @@ import pytest
 
 from profiles import connection
 from sentinel_cli.streaming import kafka
+from tests.terminal import NORMAL_SCREEN, Terminal
 
 if TYPE_CHECKING:
     from sentinel_cli.config import Settings
@@ -96,31 +94,14 @@ def left(settings: Settings) -> list[str]:
 
 @pytest.mark.real
 def test_on_a_terminal_it_is_a_picture_until_q_and_then_a_summary(settings: Settings, home: Path) -> None:
-    ours, theirs = pty.openpty()
-    termios.tcsetwinsize(ours, (24, 80))
-    before = termios.tcgetattr(theirs)
-    process = subprocess.Popen(
-        command(*addresses(settings)), env=environment(home), stdin=theirs, stdout=theirs, stderr=theirs
-    )
-    seen = read_until(ours, b"Transactions flow")
-    os.write(ours, b"q")
-    seen = read_until(ours, b"lost until")
-    assert process.wait(timeout=30) == 0
-    assert b"\x1b[?1049l" in seen
-    assert b"scored" in seen
-    assert termios.tcgetattr(theirs) == before
-    os.close(theirs)
-    os.close(ours)
+    with Terminal(command(*addresses(settings)), environment(home)) as terminal:
+        terminal.read_until(b"Transactions flow")
+        terminal.type("q")
+        terminal.read_until(b"lost until")
+        assert terminal.code() == 0
+        assert NORMAL_SCREEN in terminal.seen
+        assert terminal.is_as_before()
     assert descendants(home) == []
-
-
-def read_until(terminal: int, wanted: bytes, within: float = 60.0) -> bytes:
-    seen, deadline = b"", time.monotonic() + within
-    while wanted not in seen and time.monotonic() < deadline:
-        if select.select([terminal], [], [], 0.1)[0]:
-            seen += os.read(terminal, 65_536)
-    assert wanted in seen, seen[-2_000:]
-    return seen
 
 
 @pytest.mark.apache

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
-import select
 import signal
 import subprocess
 import sys
-import termios
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -25,6 +21,7 @@ from sentinel_cli.telemetry import board
 from sentinel_cli.telemetry.stats import LatencyHistogram, WorkerSnapshot
 from sentinel_cli.watching import tail
 from sentinel_cli.watching.observer import Observer
+from tests.terminal import ALTERNATE_SCREEN, CTRL_C, CURSOR_SHOWN, NORMAL_SCREEN, Terminal
 
 if TYPE_CHECKING:
     from sentinel_cli.config import Settings
@@ -203,48 +200,19 @@ def away(port: int, *addresses: str) -> None:
 
 
 @pytest.mark.real
-@pytest.mark.parametrize(("end", "code"), [("q", 0), ("\x03", 130), (signal.SIGTERM, 130)])
+@pytest.mark.parametrize(("end", "code"), [("q", 0), (CTRL_C, 130), (signal.SIGTERM, 130)])
 def test_the_terminal_is_as_it_was_however_it_ends(traffic: Settings, end: Any, code: int) -> None:
-    ours, theirs = pty.openpty()
-    termios.tcsetwinsize(ours, (24, 80))
-    before = termios.tcgetattr(theirs)
-    child = subprocess.Popen(
-        [sys.executable, "-c", ON_TERMINAL, *command(traffic)],
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        start_new_session=True,
-    )
-    seen = read_until(ours, b"latest alerts")
-    if isinstance(end, str):
-        os.write(ours, end.encode())
-    else:
-        child.send_signal(end)
-    seen += read_until(ours, b"\x1b[?1049l")
-    assert child.wait(timeout=20) == code
-    assert b"\x1b[?1049h" in seen
-    assert b"\x1b[?25h" in seen
-    assert termios.tcgetattr(theirs) == before
-    os.close(theirs)
-    os.close(ours)
-
-
-# Makes stdin the controlling terminal, so that Ctrl-C typed there becomes SIGINT, and goes on.
-ON_TERMINAL = """
-import fcntl, os, sys, termios
-fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-os.execv(sys.argv[1], sys.argv[1:])
-"""
-
-
-def read_until(terminal: int, wanted: bytes, within: float = 30.0) -> bytes:
-    seen = b""
-    deadline = time.monotonic() + within
-    while wanted not in seen and time.monotonic() < deadline:
-        if select.select([terminal], [], [], 0.1)[0]:
-            seen += os.read(terminal, 65_536)
-    assert wanted in seen, seen[-2_000:]
-    return seen
+    with Terminal(command(traffic)) as terminal:
+        terminal.read_until(b"latest alerts")
+        if isinstance(end, str):
+            terminal.type(end)
+        else:
+            terminal.send(end)
+        terminal.read_until(NORMAL_SCREEN)
+        assert terminal.code() == code
+        assert ALTERNATE_SCREEN in terminal.seen
+        assert CURSOR_SHOWN in terminal.seen
+        assert terminal.is_as_before()
 
 
 def wait_for(condition: Any, within: float = 10.0) -> None:
