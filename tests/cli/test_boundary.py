@@ -31,8 +31,8 @@ def subclasses(kind: type[SentinelError]) -> Iterator[type[SentinelError]]:
 
 CODES = {
     "SentinelError": 1, "ConfigError": 2, "UsageError": 2, "ScorecardError": 1, "InputError": 1,
-    "StackError": 1, "LostRangeError": 1, "LostStateError": 1, "Unreachable": 3, "KafkaUnreachable": 3, "RedisUnreachable": 3,
-    "RegistryUnreachable": 3, "ThresholdBreached": 4,
+    "StackError": 1, "LostRangeError": 1, "LostStateError": 1, "Unreachable": 3, "KafkaUnreachable": 3,
+    "RedisUnreachable": 3, "RegistryUnreachable": 3, "ThresholdBreached": 4,
 }  # fmt: skip
 
 
