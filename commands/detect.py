@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sentinel_cli.options import ExitAtEnd, JsonFlag, MetricsPort, Workers
+from sentinel_cli.options import LOOPBACK, ExitAtEnd, JsonFlag, MetricsHost, MetricsPort, Workers
 from sentinel_cli.output import emit_json
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ class Detector:
     settings: Settings
     job: Job
     metrics_port: int | None
+    metrics_host: str
 
     def __call__(self, register_stop: Callable[[Callable[[], None]], None]) -> DetectSummary:
         from sentinel_cli import logs
@@ -31,7 +32,7 @@ class Detector:
         from sentinel_cli.telemetry.publishing import Publisher
 
         logs.configure(self.settings.log_level)
-        with Publisher(self.settings, self.metrics_port) as publisher:
+        with Publisher(self.settings, self.metrics_port, self.metrics_host) as publisher:
             return detecting.run(
                 self.settings,
                 self.job,
@@ -49,6 +50,7 @@ def command(
     ] = False,
     workers: Workers = 1,
     metrics_port: MetricsPort = None,
+    metrics_host: MetricsHost = LOOPBACK,
     json: JsonFlag = False,
 ) -> None:
     """Score transactions: read them from Kafka, keep profiles in Redis, send alerts.
@@ -64,6 +66,7 @@ def command(
             context.settings,
             detecting.Job(index, exit_at_end, accept_loss=accept_loss),
             metrics_port + index if metrics_port else None,
+            metrics_host,
         )
         for index in range(workers)
     ]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sentinel_cli.options import ExitAtEnd, JsonFlag, MetricsPort, Workers
+from sentinel_cli.options import LOOPBACK, ExitAtEnd, JsonFlag, MetricsHost, MetricsPort, Workers
 from sentinel_cli.output import emit_json
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ class _Responder:
     exit_at_end: bool
     accept_loss: bool
     metrics_port: int | None
+    metrics_host: str
 
     def __call__(self, register_stop: Callable[[Callable[[], None]], None]) -> RespondSummary:
         from sentinel_cli import logs
@@ -33,7 +34,7 @@ class _Responder:
         from sentinel_cli.telemetry.publishing import Publisher
 
         logs.configure(self.settings.log_level)
-        with Publisher(self.settings, self.metrics_port) as publisher:
+        with Publisher(self.settings, self.metrics_port, self.metrics_host) as publisher:
             return running.run(
                 self.settings,
                 index=self.index,
@@ -52,6 +53,7 @@ def command(
     ] = False,
     workers: Workers = 1,
     metrics_port: MetricsPort = None,
+    metrics_host: MetricsHost = LOOPBACK,
     json: JsonFlag = False,
 ) -> None:
     """Act on alerts: block users, open cases, and record every step with its time.
@@ -64,7 +66,14 @@ def command(
 
     context = ctx.obj
     responders = [
-        _Responder(context.settings, i, exit_at_end, accept_loss, metrics_port + i if metrics_port else None)
+        _Responder(
+            context.settings,
+            i,
+            exit_at_end,
+            accept_loss,
+            metrics_port + i if metrics_port else None,
+            metrics_host,
+        )
         for i in range(workers)
     ]
     summaries = processes.run_workers(responders)

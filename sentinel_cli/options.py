@@ -31,6 +31,7 @@ MetricsPort = Annotated[
     int | None,
     typer.Option("--metrics-port", min=1, max=65535, help="Serve Prometheus metrics on this port."),
 ]
+LOOPBACK = "127.0.0.1"
 MetricsHost = Annotated[
     str, typer.Option("--metrics-host", help="Where to serve them; 0.0.0.0 for other machines.")
 ]

@@ -27,7 +27,7 @@ log = logging.getLogger("sentinel.telemetry")
 class Publisher:
     """Call it with a snapshot; it returns at once. Serves metrics when given a port."""
 
-    def __init__(self, settings: Settings, metrics_port: int | None) -> None:
+    def __init__(self, settings: Settings, metrics_port: int | None, metrics_host: str) -> None:
         self._settings = settings
         self._latest: WorkerSnapshot | None = None
         self._shown: WorkerSnapshot
@@ -35,7 +35,7 @@ class Publisher:
         self._news = threading.Event()
         self._ended = False
         self._thread = threading.Thread(target=self._publish, name="publish", daemon=True)
-        self._port = metrics_port
+        self._port, self._host = metrics_port, metrics_host
         self._open = ExitStack()
         self._serving = False
 
@@ -44,7 +44,7 @@ class Publisher:
         self._worker_id = snapshot.worker_id
         if self._port is not None and not self._serving:
             self._serving = True
-            self._open.enter_context(metrics.serving(self._port, lambda: self._shown))
+            self._open.enter_context(metrics.serving(self._port, lambda: self._shown, self._host))
         self._news.set()
 
     def __enter__(self) -> Self:
