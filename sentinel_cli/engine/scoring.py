@@ -20,7 +20,7 @@ import numpy.typing as npt
 from datasets import geography
 from profiles import layout
 from profiles.layout import PROFILE, Profiles
-from sentinel_cli.engine import compiled, jsonrows, kernel, scorecard, strings
+from sentinel_cli.engine import compiled, jsonrows, jsonscan, kernel, scorecard, strings
 from sentinel_cli.engine.columns import TRANSACTION, Columns
 from sentinel_cli.engine.features import FLAGS, INDEX, N_FEATURES, NAMES
 from sentinel_cli.engine.scorecard import Scorecard, reason_of
@@ -143,5 +143,6 @@ def warm(report: Callable[[str], None]) -> float:
     strings.times([""])
     strings.hashes([""])
     jsonrows.warm()
+    jsonscan.warm()
     compiled.mark_cached()
     return time.perf_counter() - begun

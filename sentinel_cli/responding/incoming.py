@@ -7,6 +7,7 @@ Not here: what is done about an alert (``actions``, ``responder``).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
@@ -14,7 +15,15 @@ from typing import Any, NamedTuple
 import msgspec
 
 from sentinel_cli.records import EPOCH, Alert
+from sentinel_cli.streaming import faults
 from sentinel_cli.streaming.batches import Poison
+from sentinel_cli.streaming.codec import EARLIEST, LATEST
+
+# An alert's id is a transaction's, 256 characters, and a little more.
+LONGEST_ID = 300
+_IDENTIFIER = re.compile(rf"[^\0-\x1f]{{1,{LONGEST_ID}}}")
+# More than any cluster has of one topic.
+PARTITIONS = 1_000_000
 
 
 class Incoming(NamedTuple):
@@ -64,7 +73,7 @@ def batch(partition: int, records: Sequence[Record], next_offset: int) -> AlertB
         try:
             alerts.append(_incoming(record))
         except (ValueError, TypeError, RecursionError) as error:
-            reason = "the record has no value" if record.value is None else str(error)
+            reason = faults.reason(record.value, error)
             poison.append(Poison(record.offset, record.key, record.value, reason))
     return AlertBatch(partition, next_offset, alerts, poison)
 
@@ -73,17 +82,26 @@ def _incoming(record: Record) -> Incoming:
     """Raises ValueError (msgspec's errors are such) or TypeError for what is no alert."""
     value: Any = record.value
     alert = _decode_alert(value)
-    for text in (alert.alert_id, alert.user_id):
-        if not text or "\0" in text:
-            raise ValueError("alert_id and user_id must not be empty or contain NUL")
-        text.encode()  # half a surrogate pair has no UTF-8
+    value.decode()  # of what it skips msgspec does not ask whether it is UTF-8
+    for name, text in (("alert_id", alert.alert_id), ("user_id", alert.user_id)):
+        if not _IDENTIFIER.fullmatch(text):
+            raise ValueError(
+                f"`{name}` {faults.quoted(text)} has not 1 to {LONGEST_ID} characters, none of them a control"
+            )
+    if not 0 <= alert.source.partition < PARTITIONS:
+        raise ValueError(f"`source.partition` {alert.source.partition} is no partition")
     details = _decode_details(alert.transaction_details)
-    return Incoming(
-        alert, _time(alert.timestamp), details.amount, details.currency, record.offset, record.arrived_ms
-    )
+    time = _time(alert.timestamp)
+    return Incoming(alert, time, details.amount, details.currency, record.offset, record.arrived_ms)
 
 
 def _time(text: str) -> int:
     """RFC 3339 to microseconds since 1970; no zone means UTC."""
-    time = datetime.fromisoformat(text)
-    return ((time if time.tzinfo else time.replace(tzinfo=UTC)) - EPOCH) // timedelta(microseconds=1)
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ValueError(f"`timestamp` {faults.quoted(text)} is no RFC 3339 time") from error
+    found = ((time if time.tzinfo else time.replace(tzinfo=UTC)) - EPOCH) // timedelta(microseconds=1)
+    if not EARLIEST <= found < LATEST:
+        raise ValueError(f"`timestamp` {faults.quoted(text)} lies outside of 2000 to 2100")
+    return found

@@ -37,6 +37,7 @@ from sentinel_cli.responding.actions import Actions, OpenCases
 from sentinel_cli.responding.counts import Counts
 from sentinel_cli.responding.incoming import AlertBatch, Incoming
 from sentinel_cli.responding.store import Save, Store
+from sentinel_cli.streaming import poison
 from sentinel_cli.streaming.batches import Ack, Clock, Letter, Sink
 from sentinel_cli.streaming.batches import Source as RecordSource
 
@@ -62,6 +63,7 @@ class Plan:
     responses_topic: str
     dead_letters_topic: str
     batch_size: int = 1_000
+    largest_dead_letter: int = poison.LARGEST_RECORD
 
 
 @dataclass
@@ -107,6 +109,7 @@ class Responder:
         self._source, self._sink, self._store = source, sink, store
         self._clock, self._actions = clock, actions
         self._held: dict[int, Held] = {}
+        self._poison_log = poison.PoisonLog(log)
         self._stale: set[int] = set()  # placed anew since the poll: records it took are from before
         self._stop = threading.Event()
         self._each_turn: Callable[[], None] = lambda: None
@@ -135,6 +138,7 @@ class Responder:
         """Take what has arrived and act on it; everything is saved when this returns."""
         batches = self._source.poll(IDLE, self._plan.batch_size)  # Step 1
         self._stale.clear()
+        self._poison_log.tell(self._clock.monotonic())
         waiting: dict[int, Acted] = {}
         for batch in batches:
             if batch.partition in waiting:  # what comes next builds on what is stored of it
@@ -219,11 +223,12 @@ class Responder:
 
     def _bury(self, batch: AlertBatch, ack: Ack) -> None:
         plan = self._plan
-        for poison in batch.poison:
-            headers = poison.headers(plan.topic, batch.partition)
-            letter = Letter(poison.offset, plan.dead_letters_topic, poison.key, poison.value, headers)
+        for bad in batch.poison:
+            self._poison_log.add(plan.topic, batch.partition, bad, self._clock.monotonic())
+            letter = poison.letter(
+                bad, plan.topic, batch.partition, plan.dead_letters_topic, plan.largest_dead_letter
+            )
             self._sink.send(letter, ack)
-            log.warning("%s-%d offset %d: %s", plan.topic, batch.partition, poison.offset, poison.reason)
 
     # ---- steps 4 to 6
 

@@ -30,6 +30,7 @@ from sentinel_cli.responding.store import RedisStore
 from sentinel_cli.streaming import kafka, topics
 from sentinel_cli.streaming.batches import SystemClock
 from sentinel_cli.streaming.plain_source import CONSUMER, PlainSource, arrived_ms, offset_of
+from sentinel_cli.streaming.poison import LARGEST_RECORD
 from sentinel_cli.streaming.sink import KafkaSink
 from sentinel_cli.telemetry.stats import LatencyHistogram, WorkerSnapshot
 
@@ -102,6 +103,7 @@ def _plan(settings: Settings) -> Plan:
         topic=settings.topic(topics.FRAUD_ALERTS),
         responses_topic=settings.topic(topics.ALERT_RESPONSES),
         dead_letters_topic=settings.topic(topics.FRAUD_ALERTS_DLQ),
+        largest_dead_letter=topics.largest_record(settings, topics.FRAUD_ALERTS_DLQ) or LARGEST_RECORD,
         batch_size=settings.respond.batch_size,
     )
 

@@ -30,6 +30,7 @@ from sentinel_cli.streaming.batches import SystemClock
 from sentinel_cli.streaming.codec import Decoder
 from sentinel_cli.streaming.columnar import Columnar
 from sentinel_cli.streaming.plain_source import CONSUMER, PlainSource
+from sentinel_cli.streaming.poison import LARGEST_RECORD
 from sentinel_cli.streaming.sink import KafkaSink
 from sentinel_cli.streaming.transactor import KafkaTransactor
 from sentinel_cli.streaming.worker import Plan, Worker, log
@@ -130,6 +131,7 @@ def _plan(settings: Settings, job: Job) -> Plan:
         topic=settings.topic(topics.TRANSACTIONS),
         alerts_topic=settings.topic(topics.FRAUD_ALERTS),
         dead_letters_topic=settings.topic(topics.TRANSACTIONS_DLQ),
+        largest_dead_letter=topics.largest_record(settings, topics.TRANSACTIONS_DLQ) or LARGEST_RECORD,
         threshold=settings.fraud_threshold,
         batch_size=detect.batch_size,
         poll_limit=detect.max_poll_records,

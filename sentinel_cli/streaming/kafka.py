@@ -59,6 +59,8 @@ PRODUCER: dict[str, Any] = {
     "compression.type": "lz4",
     # Never give up on a record: the caller pauses while Kafka is away.
     "message.timeout.ms": 0,
+    # A dead letter is as large as what others wrote; how large that may be, the topic says.
+    "message.max.bytes": 10 * 1024 * 1024,
     "queue.buffering.max.messages": 1_000_000,
     "queue.buffering.max.kbytes": 524_288,
 }

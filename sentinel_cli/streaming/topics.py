@@ -32,6 +32,10 @@ AUDIT_LOG = "audit-log"
 TRANSACTIONS_DLQ = "transactions.dlq"
 FRAUD_ALERTS_DLQ = "fraud-alerts.dlq"
 
+# Bytes. A dead letter is a record that its own topic took, and headers; ten times Kafka's default leaves
+# room for topics that take more than that.
+LARGEST_DEAD_LETTER = 10 * 1024 * 1024
+
 # Twelve divides evenly among 1, 2, 3, 4, 6 and 12 workers.
 DEFAULT_PARTITIONS = 12
 BROKER_DEFAULT = -1  # replication: what the cluster's own default.replication.factor says
@@ -45,6 +49,12 @@ class Topic:
     key: str
     development_ms: int
     production_ms: int
+    largest: int | None = None  # bytes of a batch of records, where it is not the cluster's default
+
+    def config(self, env: str) -> dict[str, str]:
+        """Kafka's configuration of a topic that is made."""
+        config = {"retention.ms": str(self.retention_ms(env))}
+        return config | ({"max.message.bytes": str(self.largest)} if self.largest else {})
 
     def retention_ms(self, env: str) -> int:
         """Staging keeps what production keeps: it is there to rehearse it."""
@@ -57,8 +67,8 @@ TOPICS = (
     Topic(FRAUD_ALERTS, "user_id", 7 * DAY_MS, 30 * DAY_MS),
     Topic(ALERT_RESPONSES, "user_id", 7 * DAY_MS, 30 * DAY_MS),
     Topic(AUDIT_LOG, "chain id", FOR_EVER, FOR_EVER),
-    Topic(TRANSACTIONS_DLQ, "as the source", 30 * DAY_MS, 30 * DAY_MS),
-    Topic(FRAUD_ALERTS_DLQ, "as the source", 30 * DAY_MS, 30 * DAY_MS),
+    Topic(TRANSACTIONS_DLQ, "as the source", 30 * DAY_MS, 30 * DAY_MS, LARGEST_DEAD_LETTER),
+    Topic(FRAUD_ALERTS_DLQ, "as the source", 30 * DAY_MS, 30 * DAY_MS, LARGEST_DEAD_LETTER),
 )
 
 
@@ -107,8 +117,8 @@ def describe(settings: Settings) -> list[TopicState]:
     cluster = kafka.reachable(settings)
     names = [settings.topic(topic.name) for topic in TOPICS]
     there = [name for name in names if name in cluster.topics]
-    retention = {} if kafka.is_mock(cluster) else _retention(kafka.admin(settings), there)
-    return [_state(topic, settings.topic(topic.name), settings.env, cluster, retention) for topic in TOPICS]
+    kept = {} if kafka.is_mock(cluster) else _config(kafka.admin(settings), there, "retention.ms")
+    return [_state(topic, settings.topic(topic.name), settings.env, cluster, kept) for topic in TOPICS]
 
 
 def days(retention_ms: int) -> str:
@@ -123,6 +133,17 @@ def partitions(settings: Settings, name: str) -> int:
     if found is None:
         raise SentinelError(f"Kafka has no topic {full!r}: create it with `sentinel topics create`.")
     return len(found.partitions)
+
+
+def largest_record(settings: Settings, name: str) -> int | None:
+    """Bytes, all counted, of the largest record that a topic of the table takes from our producer; None
+    where the cluster does not say. Raises KafkaUnreachable."""
+    full, cluster = settings.topic(name), kafka.reachable(settings)
+    if kafka.is_mock(cluster) or full not in cluster.topics:
+        return None
+    takes = _config(kafka.admin(settings), [full], "max.message.bytes").get(full)
+    ours = int(kafka.properties(settings, kafka.PRODUCER, {})["message.max.bytes"])
+    return takes and min(takes, ours)
 
 
 def _state(
@@ -141,14 +162,15 @@ def _state(
     )
 
 
-def _retention(client: AdminClient, names: list[str]) -> dict[str, int]:
+def _config(client: AdminClient, names: list[str], key: str) -> dict[str, int]:
+    """A number of each topic's configuration, where we may see it."""
     if not names:
         return {}
     wanted = [ConfigResource(ResourceType.TOPIC, name) for name in names]
     found = {}
     for resource, future in client.describe_configs(wanted, request_timeout=8.0).items():
         try:
-            found[resource.name] = int(future.result()["retention.ms"].value)
+            found[resource.name] = int(future.result()[key].value)
         except KafkaException as error:
             if error.args[0].code() != KafkaError.TOPIC_AUTHORIZATION_FAILED:
                 raise _refused(f"describe topic {resource.name}", error) from error
@@ -166,7 +188,7 @@ def _create(
             settings.topic(topic.name),
             num_partitions=partitions,
             replication_factor=replication,
-            config={"retention.ms": str(topic.retention_ms(settings.env))},
+            config=topic.config(settings.env),
         )
         for topic in topics
     ]

@@ -45,7 +45,7 @@ from sentinel_cli.engine import kernel, scoring
 from sentinel_cli.engine.scorecard import Scorecard
 from sentinel_cli.engine.severity import Policy
 from sentinel_cli.errors import KafkaUnreachable, LostStateError, RedisUnreachable, SentinelError
-from sentinel_cli.streaming import alerts
+from sentinel_cli.streaming import alerts, poison
 from sentinel_cli.streaming.batches import (
     Ack,
     BrokerAway,
@@ -91,6 +91,7 @@ class Plan:
     save_interval: float = 0.1
     save_profiles: int = 5_000
     profile_cache: int = 1_000_000
+    largest_dead_letter: int = poison.LARGEST_RECORD
     rebuild: bool = False  # make lost profiles again, up to the group's offset in Kafka, saying nothing
 
 
@@ -155,6 +156,7 @@ class Worker:
         self._leaving = False  # partitions are being given back: save, and begin nothing
         self._look: dict[int, float] = {}
         self._told: dict[int, float] = {}
+        self._poison_log = poison.PoisonLog(log)
         self._stop = threading.Event()
         self._each_turn: Callable[[], None] = lambda: None
 
@@ -192,6 +194,7 @@ class Worker:
             if batch.partition not in self._skipping:
                 self._take(batch)
         self._sink.poll()
+        self._poison_log.tell(self._clock.monotonic())
         for partition in list(self._partitions.values()):
             self._look_for_blocks(partition)
             self._move(partition)
@@ -218,13 +221,20 @@ class Worker:
         """Whether everything up to ``ends`` is saved, by whichever worker."""
         if self._savings or any(p.unsaved for p in self._partitions.values()):
             return False
-        mine = {number: partition.begin for number, partition in self._partitions.items()}
-        if any((mine[p] or 0) < end for p, end in ends.items() if p in mine):
+        mine = {n: p.begin or 0 for n, p in self._partitions.items() if n in ends}
+        if any(mine[p] < ends[p] for p in mine) or self._beyond(mine, ends):
             return False
         try:
             return all((self._store.start(p)[0] or 0) >= end for p, end in ends.items() if p not in mine)
         except StoreAway:
             return False
+
+    def _beyond(self, mine: dict[int, int], ends: dict[int, int]) -> bool:
+        """Whether an offset lies beyond even what came since ``ends``: the next poll says what that means."""
+        if all(mine[p] == ends[p] for p in mine):
+            return False
+        now = self._source.ends()
+        return any(mine[p] > now[p][1] for p in mine)
 
     # ---- steps 2 to 4
 
@@ -301,11 +311,12 @@ class Worker:
             self.counts.alerts[alert.severity] += 1
             value, headers = msgspec.json.encode(alert), {"alert_id": alert.alert_id}
             yield Letter(alert.source.offset, plan.alerts_topic, alert.user_id.encode(), value, headers)
-        for poison in batch.poison:
+        for bad in batch.poison:
             self.counts.dead_letters += 1
-            log.warning("%s-%d offset %d: %s", plan.topic, batch.partition, poison.offset, poison.reason)
-            headers = poison.headers(plan.topic, batch.partition)
-            yield Letter(poison.offset, plan.dead_letters_topic, poison.key, poison.value, headers)
+            self._poison_log.add(plan.topic, batch.partition, bad, self._clock.monotonic())
+            yield poison.letter(
+                bad, plan.topic, batch.partition, plan.dead_letters_topic, plan.largest_dead_letter
+            )
 
     def _count(self, batch: RecordBatch, learnt: np.ndarray) -> None:
         self.counts.processed += len(learnt)

@@ -235,7 +235,7 @@ def test_poison_is_set_aside_with_its_reason_and_bytes() -> None:
     assert letter.value == bad
     assert letter.key == b"u"
     assert letter.headers == {
-        "error": "timestamp 'soon' is no RFC 3339 time",
+        "error": "`timestamp` 'soon' is no RFC 3339 time",
         "source.topic": "transactions",
         "source.partition": "0",
         "source.offset": "10",
