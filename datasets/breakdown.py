@@ -23,7 +23,7 @@ Bools = npt.NDArray[np.bool_]
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 # Upper edges of the amount bands, included; the last band has none.
 AMOUNT_EDGES = (5, 10, 20, 30, 50, 75, 100, 150, 200, 300, 500, 1000)
-MOST_VALUES = 25  # of a text column; the rest is one row
+MOST_VALUES = 5_000  # of a text column that are told apart; the rest is one row
 OTHER = "(all others)"
 MISSING = "(missing)"
 
@@ -93,14 +93,19 @@ def bands() -> list[str]:
 
 
 def by_value(column: pa.ChunkedArray, labelled: Labelled) -> list[Row]:
-    """The most common values first; what is missing, and the many rare ones, are a row each."""
+    """The most common values first; what is missing, and what is too rare, are a row each."""
     encoded = columns.text(column).combine_chunks().dictionary_encode()
     codes = encoded.indices.fill_null(len(encoded.dictionary)).to_numpy(zero_copy_only=False).astype(np.int64)
     names = [*encoded.dictionary.to_pylist(), MISSING]
     rows = sorted(by_code(codes, names, labelled), key=lambda r: -r.transactions)
-    rows = [r for r in rows if r.transactions]
-    kept = rows if len(rows) <= MOST_VALUES else rows[: MOST_VALUES - 1]
-    if rest := rows[len(kept) :]:
-        frauds = None if labelled.fraud is None else sum(r.frauds or 0 for r in rest)
-        kept = [*kept, row(OTHER, sum(r.transactions for r in rest), len(codes), frauds)]
-    return kept
+    return most([r for r in rows if r.transactions], MOST_VALUES)
+
+
+def most(rows: list[Row], n: int) -> list[Row]:
+    """At most ``n`` rows: the first ones, and one for all others."""
+    if len(rows) <= n:
+        return rows
+    kept, rest = rows[: n - 1], rows[n - 1 :]
+    frauds = None if rest[0].frauds is None else sum(each.frauds or 0 for each in rest)
+    of = round(sum(each.transactions for each in rows) / sum(each.share for each in rows))
+    return [*kept, row(OTHER, sum(each.transactions for each in rest), of, frauds)]

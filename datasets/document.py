@@ -9,8 +9,10 @@ from dataclasses import asdict
 from typing import Any
 
 from datasets.analysis import HISTOGRAM_EDGES, Analysis
-from datasets.breakdown import Row
+from datasets.breakdown import Row, most
 from sentinel_cli.records import rfc3339
+
+MOST_VALUES = 25  # of a text column; the rest is one row
 
 _DAY = 86_400_000_000  # microseconds
 
@@ -27,7 +29,7 @@ def document(a: Analysis) -> dict[str, Any]:
         "fraud_rate": a.fraud_rate,
         "time": _time(a),
         "amounts": _amounts(a),
-        **{f"by_{name}": _rows(name, a.by.get(name, [])) for name in BREAKDOWNS},
+        **{f"by_{name}": _rows(name, most(a.by.get(name, []), MOST_VALUES)) for name in BREAKDOWNS},
         "by_day": _rows("day", a.by_day),
         "users": asdict(a.users) if a.users else None,
         "missing": [{"column": name, "share": share} for name, share in missing(a)],

@@ -11,6 +11,7 @@ Not here: who buys what, and how fraud comes about (`traffic`).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,7 @@ from datasets import devices, ieee_cis, masked
 from datasets.files import replacing
 from datasets.importing import COMPRESSION, ROW_GROUP
 from datasets.masked import Floats, texts, whole
-from datasets.traffic import HONEST, SCENARIO_NAMES, Plan, Traffic, TransactionRows
+from datasets.traffic import HONEST, SCENARIO_NAMES, USERS, Plan, Traffic, TransactionRows
 from datasets.traffic.calibration import PRODUCTS, W, counts
 from datasets.traffic.chance import Choice, Ints, mix, share
 from datasets.traffic.day import DAY, SECOND
@@ -36,8 +37,9 @@ from sentinel_cli.errors import InputError
 
 FIRST_ID = 2_987_000
 START = 1_512_086_400 * SECOND  # 2017-12-01T00:00:00Z, where the genuine file is assumed to begin
-SPAN_DAYS = 182  # of the genuine training file; a small file spans less, or it would have no users
-FEWEST_USERS = 200
+# Many users rather than many days, or the habits of a few would show in every distribution; but no
+# file is shorter than a week.
+SHORTEST_DAYS = 7
 NEW_ACCOUNTS = 0.6  # the share of users whose account begins with their first transaction
 MEAN_AGE_DAYS, OLDEST_DAYS = 150.0, 640.0  # of the others'
 
@@ -66,7 +68,7 @@ def run(n: int, out: Path, seed: int, advance: Callable[[int], None] = lambda _:
     """Write ``n`` transactions to ``out``, all of it or nothing. ``advance`` is told of rows written."""
     if n < 1:
         raise InputError("A synthetic file needs at least one transaction.")
-    users = max(FEWEST_USERS, round(n / (SPAN_DAYS * TRANSACTIONS_PER_DAY)))
+    users = min(USERS, math.ceil(n / (SHORTEST_DAYS * TRANSACTIONS_PER_DAY)))
     traffic = Traffic(Plan(seed, START, users))
     facts = _facts(traffic.take(n), seed)
     truth = Truth.of(SCENARIO_NAMES, facts.rows["scenario"], facts.rows["episode"])

@@ -12,13 +12,14 @@ from rich.table import Table
 from rich.text import Text
 
 from datasets.analysis import Analysis
-from datasets.breakdown import Row
-from datasets.document import document, missing
+from datasets.breakdown import Row, most
+from datasets.comparing import Comparison, Differing
+from datasets.document import MOST_VALUES, document, missing
 
 TITLES = {
     "hour": "Hour",
     "weekday": "Weekday",
-    "amount_band": "Amount",
+    "amount_band": "Amount band",
     "product": "Product",
     "card_network": "Card network",
     "card_type": "Card type",
@@ -31,7 +32,7 @@ TITLES = {
 _BAR = 20  # cells
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 _MOST_COLUMNS = 20
-_MOST_VALUES = 12
+_MOST_DIFFERING = 10
 
 
 def tables(a: Analysis) -> Iterator[RenderableType]:
@@ -71,6 +72,57 @@ def grid(*headers: str) -> Table:
     return table
 
 
+def compared(a: Analysis, b: Analysis, comparison: Comparison) -> Iterator[RenderableType]:
+    """Two analyses side by side, after how far apart they are."""
+    facts = grid("", str(a.file), str(b.file))
+    facts.add_row("transactions", f"{a.transactions:,}", f"{b.transactions:,}")
+    facts.add_row("columns", f"{a.features:,}", f"{b.features:,}")
+    facts.add_row("fraud rate", percent(a.fraud_rate), percent(b.fraud_rate))
+    yield facts
+    yield Text("\nHow far apart they are, from 0 to 1", style="bold")
+    yield _distances(comparison)
+    for name in a.by:
+        if name in b.by:
+            yield Text(f"\n{TITLES[name]}", style="bold")
+            yield _beside(TITLES[name], a.by[name], b.by[name])
+    for title, differing in (("Missing values", comparison.missing), ("AUC of columns", comparison.strength)):
+        if shown := [each for each in differing if each.here != each.there][:_MOST_DIFFERING]:
+            yield Text(f"\n{title}, the most different", style="bold")
+            yield _differing(shown)
+    for here, names in ((a, comparison.only_here), (b, comparison.only_there)):
+        if names:
+            yield Text(f"\nOnly in {here.file}: {', '.join(names)}.")
+
+
+def _distances(comparison: Comparison) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for header in ("distribution", "of", "distance", "", "measure", "most apart"):
+        table.add_column(header, justify="right" if header == "distance" else "left")
+    for each in comparison.distances:
+        most_apart = f"{each.most}: {percent(each.here)}, {percent(each.there)}" if each.most else ""
+        name = TITLES.get(each.distribution, "Amount")
+        cells = (Text(bar(each.distance, 1.0), style="yellow"), each.measure, Text(most_apart))
+        table.add_row(name, each.of, f"{each.distance:.3f}", *cells)
+    return table
+
+
+def _beside(title: str, here: list[Row], there: list[Row]) -> Table:
+    table = grid(title, "share", "share", "fraud rate", "fraud rate")
+    others = {row.value: row for row in there}
+    for row in most(here, MOST_VALUES):
+        twin = others.get(row.value)
+        share, rate = (percent(twin.share), percent(twin.rate)) if twin else ("", "")
+        table.add_row(Text(str(row.value)), percent(row.share), share, percent(row.rate), rate)
+    return table
+
+
+def _differing(shown: list[Differing]) -> Table:
+    table = grid("column", "first", "second")
+    for each in shown:
+        table.add_row(Text(each.column), f"{each.here:.3f}", f"{each.there:.3f}")
+    return table
+
+
 def _facts(a: Analysis) -> Table:
     facts = Table(show_header=False, box=None, pad_edge=False)
     facts.add_row("file", Text(f"{a.file} ({a.kind}, {a.bytes / 1e6:,.0f} MB)"))
@@ -97,9 +149,9 @@ def _users(facts: Table, a: Analysis) -> None:
 
 
 def _breakdown(title: str, rows: list[Row]) -> Table:
-    shown = rows if len(rows) <= 2 * _MOST_VALUES else rows[: 2 * _MOST_VALUES]
+    shown = most(rows, MOST_VALUES)
     table = grid(title, "transactions", "share", "", "fraud rate", "")
-    most = max(row.share for row in rows)
+    widest = max(row.share for row in rows)
     worst = max((row.rate or 0.0 for row in rows), default=0.0)
     for row in shown:
         rate = Text(bar(row.rate or 0.0, worst), style="red")
@@ -107,7 +159,7 @@ def _breakdown(title: str, rows: list[Row]) -> Table:
             Text(str(row.value)),
             f"{row.transactions:,}",
             percent(row.share),
-            Text(bar(row.share, most), style="cyan"),
+            Text(bar(row.share, widest), style="cyan"),
             percent(row.rate),
             rate,
         )

@@ -109,3 +109,16 @@ def test_a_span_without_transactions_is_refused(capsys: Captured, file: Path) ->
 def test_replay_needs_kafka_and_says_which(capsys: Captured, file: Path) -> None:
     err = run(capsys, "replay", file, "--kafka-servers", "localhost:1", code=3)[1]
     assert "localhost:1" in err
+
+
+def test_analyze_compares_and_writes_a_page(capsys: Captured, file: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.parquet"
+    synthesis.run(1_000, other, seed=2)
+    html = tmp_path / "report.html"
+    told = document(capsys, "analyze", file, "--compare", other, "--report", html)
+    assert told["other"]["transactions"] == 1_000
+    assert {"distribution", "distance", "measure"} <= set(told["comparison"]["distances"][0])
+    assert html.read_text().startswith("<!doctype html>")
+    out, _ = run(capsys, "analyze", file, "--compare", other)
+    assert "How far apart they are" in out
+    assert "total variation" in out
