@@ -221,20 +221,21 @@ class Worker:
         """Whether everything up to ``ends`` is saved, by whichever worker."""
         if self._savings or any(p.unsaved for p in self._partitions.values()):
             return False
-        mine = {n: p.begin or 0 for n, p in self._partitions.items() if n in ends}
-        if any(mine[p] < ends[p] for p in mine) or self._beyond(mine, ends):
+        saved = {n: p.begin or 0 for n, p in self._partitions.items() if n in ends}
+        if any(saved[p] < ends[p] for p in saved):
             return False
         try:
-            return all((self._store.start(p)[0] or 0) >= end for p, end in ends.items() if p not in mine)
+            saved |= {p: self._store.start(p)[0] or 0 for p in ends if p not in saved}
         except StoreAway:
             return False
+        return all(saved[p] >= ends[p] for p in ends) and not self._beyond(saved, ends)
 
-    def _beyond(self, mine: dict[int, int], ends: dict[int, int]) -> bool:
+    def _beyond(self, saved: dict[int, int], ends: dict[int, int]) -> bool:
         """Whether an offset lies beyond even what came since ``ends``: the next poll says what that means."""
-        if all(mine[p] == ends[p] for p in mine):
+        if saved == ends:
             return False
         now = self._source.ends()
-        return any(mine[p] > now[p][1] for p in mine)
+        return any(saved[p] > now[p][1] for p in saved)
 
     # ---- steps 2 to 4
 

@@ -232,6 +232,21 @@ def test_records_that_expired_are_named_and_only_skipped_when_asked(settings: Se
     assert detect(settings, "--accept-loss")["processed"] == 100
 
 
+@pytest.mark.apache
+def test_a_topic_made_anew_is_noticed(settings: Settings) -> None:
+    produce(settings, 500)
+    detect(settings)
+    admin = kafka.admin(settings)
+    admin.delete_topics([settings.topic("transactions")])[settings.topic("transactions")].result(30)
+    topics.ensure(settings, partitions=PARTITIONS)
+    produce(settings, 50, seed=2)
+    process = start(settings, "--exit-at-end")
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "made anew" in err
+    assert detect(settings, "--accept-loss")["processed"] == 50
+
+
 def test_a_topic_that_is_not_there_is_one_sentence(settings: Settings) -> None:
     process = start(settings, "--exit-at-end")
     _, err = process.communicate(timeout=60)
