@@ -12,6 +12,7 @@ import random
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -37,7 +38,7 @@ def seeds() -> range:
 
 @cache
 def judges() -> tuple[Scorecard, Policy]:
-    return scorecard.load(), severity.load()
+    return scorecard.load(Path(__file__).parents[1] / "scorecard.toml"), severity.load()
 
 
 @cache

@@ -43,7 +43,7 @@ from sentinel_cli.streaming.worker import Plan, Worker
 T = TypeVar("T")
 TOPIC = "transactions"
 PLAN = Plan(
-    TOPIC, "fraud-alerts", "transactions.dlq", threshold=0.2, batch_size=6, save_profiles=4, profile_cache=8
+    TOPIC, "fraud-alerts", "transactions.dlq", threshold=0.08, batch_size=6, save_profiles=4, profile_cache=8
 )
 
 

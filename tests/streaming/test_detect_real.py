@@ -82,6 +82,7 @@ def start(
         "REDIS_PORT": str(settings.redis.port),
         "SENTINEL_PREFIX": settings.prefix,
         "FRAUD_THRESHOLD": "0.1",
+        "SENTINEL_DETECT_SCORECARD": str(Path(__file__).parents[1] / "scorecard.toml"),
         **environ,
     }
     words = [sys.executable, "-m", "sentinel_cli", command, *arguments]

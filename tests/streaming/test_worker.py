@@ -6,6 +6,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -23,6 +24,7 @@ PLAN = Plan(
     "transactions", "fraud-alerts", "transactions.dlq", threshold=0.2, batch_size=50, save_profiles=20
 )
 START = datetime(2025, 8, 24, tzinfo=UTC)
+CARD = scorecard.load(Path(__file__).parents[1] / "scorecard.toml")
 
 
 def record(number: int, user: str, seconds: float, amount: float, **more: object) -> bytes:
@@ -56,7 +58,7 @@ class Run:
         self.source = MemorySource(log, "transactions", self.clock, partitions)
         self.sink = MemorySink(log, self.clock)
         self.worker = Worker(
-            plan, self.source, self.sink, store, self.clock, Now(), scorecard.load(), severity.load(),
+            plan, self.source, self.sink, store, self.clock, Now(), CARD, severity.load(),
             MemoryTransactor(log, "transactions") if transactional else None,
         )  # fmt: skip
 
