@@ -104,7 +104,7 @@ def test_whatever_comes_every_number_is_one(rows: list[tuple[object, ...]]) -> N
 
 @pytest.mark.parametrize("points", [100.0, -100.0])
 def test_no_sum_of_points_makes_a_score_certain(points: float) -> None:
-    text = scorecard.load().text.replace("bias = -5.2", f"bias = {points}")
+    text = CARD.text.replace(f"bias = {CARD.bias}", f"bias = {points}")
     card = scorecard.parse(text, "extreme")
     columns = Columns(np.array([(START, 1.0, 1, 1, 1, 1)], TRANSACTION), np.empty((1, 0)))
     scored = scoring.score(layout.empty(1), np.zeros(1, np.int64), columns, card, 2.0)

@@ -40,24 +40,26 @@ def test_points_add_up_to_the_score() -> None:
 
 
 def test_points_are_those_of_the_band_a_value_falls_into() -> None:
-    ratio = NAMES.index("amount_vs_avg_ratio")
-    factor = next(i for i, f in enumerate(CARD.factors) if f.feature == "amount_vs_avg_ratio")
-    assert CARD.factors[factor].cuts == [3, 5, 10]
+    card = only('feature = "amount_vs_avg_ratio"\ncuts = [3, 5, 10]\npoints = [0.0, 0.5, 1.0, 1.5]')
     for value, points in ((2.999, 0.0), (3.0, 0.5), (5.0, 1.0), (1e9, 1.5), (math.nan, 0.0)):
-        assert CARD.points_of(factor, value) == points
+        assert card.points_of(0, value) == points
     features = [0.0] * len(NAMES)
-    features[ratio] = 5.2
-    found = scoring.contributions(features, CARD)
-    known = next(c for c in found if c.factor == "amount_vs_avg_ratio")
+    features[INDEX["amount_vs_avg_ratio"]] = 5.2
+    (known,) = found = scoring.contributions(features, card)
     assert known.reason == "5.2 times this user's average"
     assert scoring.risk_factors(features, found)["is_high_amount"] is True
 
 
 def test_a_missing_value_says_so() -> None:
-    card = with_factor('feature = "new_device"\ncuts = [1]\npoints = [0, 1]\nmissing = 0.7')
+    card = only('feature = "new_device"\ncuts = [1]\npoints = [0, 1]\nmissing = 0.7')
     (found,) = scoring.contributions([math.nan] * len(NAMES), card)
     assert (found.factor, found.value, found.points) == ("new_device", None, 0.7)
     assert found.reason == "no new_device yet"
+
+
+def only(factor: str) -> Scorecard:
+    rules = CARD.text.partition("[[factor]]")[0]
+    return scorecard.parse(f"{rules}[[factor]]\n{factor}\n", "a single factor")
 
 
 def with_factor(factor: str) -> Scorecard:
