@@ -17,7 +17,7 @@ PROJECT := --no-deps --no-build-isolation --editable .
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench warm reference constraints clean
+.PHONY: help demo test lint format fuzz bench warm reference constraints clean
 
 help: ## Show this list.
 	@sed -n 's/^\([a-z][a-z]*\):.*## \(.*\)/  make \1  \2/p' Makefile | awk '{n=$$2; $$1=$$2=""; printf "  make %-12s%s\n", n, $$0}'
@@ -38,6 +38,9 @@ lint: $(INSTALLED) ## Check style, types, layers and dependencies.
 format: $(INSTALLED) ## Rewrite the code in the project's style.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+fuzz: warm ## Put ten million mutated records through decoding and the engine (N=100000 for fewer).
+	@$(BIN)/python -m tests.poison.fuzz $(N)
 
 # Servers of its own, whatever the environment names, and nothing left of them.
 bench: warm ## Measure throughput and latency on this machine, at full load.
