@@ -29,6 +29,8 @@ _FORMATS = (
     (b"Obj\x01", "an Avro file"),
     (b"\xff\xfe", "text in UTF-16"),
     (b"\xfe\xff", "text in UTF-16"),
+    (b"\x00\x00\x00{", "text in UTF-32"),
+    (b"\x00{", "text in UTF-16"),
     (b"\xef\xbb\xbf", "text that begins with a byte order mark"),
     (b"<", "XML or HTML"),
     (b"---", "YAML"),
@@ -79,8 +81,8 @@ def _foreign(value: bytes) -> str:
     for beginning, what in _FORMATS:
         if value.startswith(beginning):
             return f"the value is {what}, not JSON"
-    if value[0] == 0 and len(value) > _REGISTRY_HEADER:
-        schema = int.from_bytes(value[1:_REGISTRY_HEADER])
+    schema = int.from_bytes(value[1:_REGISTRY_HEADER])
+    if value[0] == 0 and schema and len(value) > _REGISTRY_HEADER:
         return (
             f"the value begins as a schema registry's records do (schema {schema}), and JSON is expected here"
         )
@@ -89,8 +91,10 @@ def _foreign(value: bytes) -> str:
 
 def _pointed(value: bytes, sentence: str) -> str:
     """``sentence`` of the JSON decoder with the place it speaks of."""
-    if sentence == "Input data was truncated" and _HALF_A_PAIR.search(value):
-        return "a text contains half a surrogate pair, which has no UTF-8"
+    if sentence == "Input data was truncated":
+        if _HALF_A_PAIR.search(value):
+            return "a text contains half a surrogate pair, which has no UTF-8"
+        return f"{sentence}: after {len(value):,} bytes the JSON is not complete"
     found = _AT_BYTE.search(sentence)
     if not found:
         return sentence
