@@ -1,0 +1,86 @@
+"""Detectors that die, stand still, come and go, while traffic goes on."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tests.chaos.conftest import Size
+from tests.chaos.scene import SESSION_MS, Scene, until
+
+pytestmark = [pytest.mark.real, pytest.mark.apache]
+
+DELIVERIES = ["idempotent", "transactional"]
+both = pytest.mark.parametrize("scene", DELIVERIES, indirect=True)
+
+
+def after_a_moment(scene: Scene, process: subprocess.Popen[bytes], name: str = "one") -> None:
+    """Somewhere: as often while it starts or between two saves as right after one."""
+    if scene.rng.random() < 0.5:
+        scene.moves(name)
+        return
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(scene.rng.uniform(0.2, 3.0))
+
+
+@both
+def test_a_detector_that_is_killed(scene: Scene, size: Size, outcome: Callable[..., None]) -> None:
+    scene.traffic.start()
+    scene.start()
+    scene.moves()
+    for _ in range(size.kills):
+        scene.kill()
+        process, begun = scene.start(), time.monotonic()
+        scene.moves()
+        scene.recovery.append(time.monotonic() - begun)
+        after_a_moment(scene, process)
+    outcome("detector killed", size.kills, scene.settle())
+
+
+@both
+def test_both_detectors_of_two_killed(scene: Scene, size: Size, outcome: Callable[..., None]) -> None:
+    scene.traffic.start()
+    for _ in range(size.kills):
+        process = scene.start("one")
+        scene.start("two")
+        scene.moves()
+        after_a_moment(scene, process)
+        for name in scene.rng.sample(["one", "two"], 2):
+            scene.kill(name)
+    scene.start("two")  # a static member that stays away keeps its partitions for its session
+    outcome("both detectors of two killed", size.kills, scene.settle())
+
+
+@both
+def test_a_detector_that_stood_still(scene: Scene, outcome: Callable[..., None]) -> None:
+    """It wakes up with a full cache and unsaved batches, and its partitions are another's."""
+    scene.traffic.start()
+    zombie = scene.start("zombie", static=False)
+    scene.moves("zombie")
+    zombie.send_signal(signal.SIGSTOP)
+    held = scene.offsets()
+    begun = time.monotonic()
+    scene.start("heir", static=False)
+    until(lambda: all(a > b for a, b in zip(scene.offsets()[:4], held[:4], strict=True)), "an heir at work")
+    scene.recovery.append(time.monotonic() - begun - SESSION_MS / 1_000)
+    zombie.send_signal(signal.SIGCONT)
+    scene.moves("zombie")
+    outcome("stopped past its session, then continued", 1, scene.settle(), "(beyond the session's time)")
+
+
+@both
+def test_detectors_that_come_and_go(scene: Scene, size: Size, outcome: Callable[..., None]) -> None:
+    scene.traffic.start()
+    scene.start("0", static=False)
+    scene.moves("0")
+    for number in range(1, size.kills + 1):
+        scene.start(str(number), static=False)
+        scene.moves(str(number))
+        with pytest.raises(subprocess.TimeoutExpired):  # everybody works on meanwhile
+            scene._running[str(number)].wait(scene.rng.uniform(1.0, 4.0))
+        scene.stop(str(number - 1))
+    outcome("detectors added and removed", size.kills, scene.settle())
