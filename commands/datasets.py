@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -38,6 +39,7 @@ def import_(ctx: typer.Context, source: Sources, out: Out, json: JsonFlag = Fals
     from datasets import importing
 
     context: Context = ctx.obj
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that no half file stays
     files = importing.pair(source)
     with progress.bar(context.err, f"Reading {files.transactions.name}", files.size) as advance:
         imported = importing.run(files, out, advance)
@@ -85,6 +87,7 @@ def synthesize(
     from datasets import synthesis
 
     context: Context = ctx.obj
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that no half file stays
     started = time.perf_counter()
     with progress.bar(context.err, f"Writing {out}", n) as advance:
         synthesis.run(n, out, seed, advance)

@@ -88,7 +88,8 @@ def command(
 
     context: Context = ctx.obj
     how = events_of.Reading(mapping, entity, _instant("--origin", origin), _listed(features))
-    whole = events_of.read(file, how)
+    with progress.bar(context.err, f"Reading {file}"):
+        whole = events_of.read(file, how)
     for note in whole.notes:
         context.err.print(note, markup=False)
     events = _between(whole, start, until, file)

@@ -197,7 +197,7 @@ def _every_column(known: _Known, advance: Advance) -> tuple[dict[str, float], li
             names = file.names[first : first + _AT_A_TIME]
             table = file.read(names)
             rows = len(table)
-            missing |= {name: table[name].null_count / rows for name in names}
+            missing |= {name: columns.missing(table[name]) / rows for name in names}
             wanted = [name for name in names if name in judged]
             strengths += threads.map(lambda name, t=table: _judged(name, t[name], known.fraud), wanted)
             advance(len(names))

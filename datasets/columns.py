@@ -73,6 +73,13 @@ def natural(column: pa.ChunkedArray) -> pa.ChunkedArray | None:
     return plain if _is_number(plain.type) else None
 
 
+def missing(column: pa.ChunkedArray) -> int:
+    """How many values are null or NaN."""
+    if not pa.types.is_floating(column.type):
+        return int(column.null_count)
+    return int(compute.sum(column.is_null(nan_is_null=True)).as_py())
+
+
 def labels(column: pa.ChunkedArray, where: str) -> npt.NDArray[np.int8]:
     """As 0 and 1, NO_LABEL where there is none. Raises InputError for anything else."""
     plain = _plain(column)
@@ -113,8 +120,8 @@ def times(column: pa.ChunkedArray, how: TimeColumn, where: str) -> Ints:
 
 
 def microseconds(time: datetime) -> int:
-    """Since 1970."""
-    return (time - _1970) // timedelta(microseconds=1)
+    """Since 1970; a time without a zone is UTC."""
+    return ((time if time.tzinfo else time.replace(tzinfo=UTC)) - _1970) // timedelta(microseconds=1)
 
 
 def _parsed(plain: pa.ChunkedArray, how: TimeColumn, where: str) -> Any:
@@ -138,7 +145,9 @@ def _parsed(plain: pa.ChunkedArray, how: TimeColumn, where: str) -> Any:
 def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
     if pa.types.is_dictionary(column.type):
         return column.cast(column.type.value_type)
-    return column.cast(pa.float64()) if pa.types.is_decimal(column.type) else column
+    if pa.types.is_decimal(column.type):
+        return column.cast(pa.float64())
+    return column.cast(pa.string()) if pa.types.is_string_view(column.type) else column
 
 
 def _is_number(type_: pa.DataType) -> bool:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from pyarrow import parquet
 
 from datasets import csv_files, ieee_cis, mapping, truth
 from datasets.csv_files import Advance, nothing
@@ -117,15 +118,22 @@ def costs(names: Iterable[str], kind: Mapping | None) -> list[str]:
 def _parquet_columns(file: DataFile) -> tuple[int, list[Column]]:
     """From the footer; a column without statistics there is read."""
     footer, rows = file.footer, file.footer.num_rows
+    leaves = {footer.schema.column(at).path: at for at in range(footer.num_columns)}
     found = []
-    for at, field in enumerate(file.schema):
-        chunks = [footer.row_group(group).column(at).statistics for group in range(footer.num_row_groups)]
-        if all(chunk is not None and chunk.has_null_count for chunk in chunks):
-            nulls = sum(chunk.null_count for chunk in chunks)
-        else:
-            nulls = file.column(field.name).null_count
+    for field in file.schema:
+        nulls = _nulls(footer, leaves.get(field.name))
+        nulls = file.column(field.name).null_count if nulls is None else nulls
         found.append(Column(field.name, _type(field.type), nulls / max(rows, 1)))
     return rows, found
+
+
+def _nulls(footer: parquet.FileMetaData, leaf: int | None) -> int | None:
+    """How many nulls a column has, or None if the footer does not say."""
+    if leaf is None:
+        return None
+    chunks = [footer.row_group(group).column(leaf).statistics for group in range(footer.num_row_groups)]
+    told = all(chunk is not None and chunk.has_null_count for chunk in chunks)
+    return sum(chunk.null_count for chunk in chunks) if told else None
 
 
 def _csv_columns(file: DataFile, advance: Advance) -> tuple[int, list[Column]]:

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 from msgspec import Struct
@@ -93,7 +93,7 @@ class Mapping(Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def assumes_origin(self) -> bool:
         """Whether times count from a moment that the file itself does not tell."""
-        return self.time.origin != _1970
+        return self.time.origin.replace(tzinfo=UTC) != _1970
 
     def lacking(self, names: Collection[str]) -> list[str]:
         """What a file with these columns lacks of what a transaction cannot do without."""
@@ -163,7 +163,7 @@ def _shipped(name: str) -> Mapping:
 
 def _parsed(toml: str, where: str) -> Mapping:
     try:
-        mapping = msgspec.convert(_with_zones(tomllib.loads(toml)), Mapping)
+        mapping = msgspec.convert(tomllib.loads(toml), Mapping)
     except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
         raise InputError(f"The mapping {where} is wrong: {error}.") from error
     unknown = mapping.constants.keys() - set(FieldColumns.__struct_fields__) | mapping.constants.keys() & {
@@ -173,12 +173,3 @@ def _parsed(toml: str, where: str) -> Mapping:
         what = f"[constants] names {', '.join(sorted(unknown))}" if unknown else "[user] names no columns"
         raise InputError(f"The mapping {where} is wrong: {what}.")
     return mapping
-
-
-def _with_zones(document: dict[str, Any]) -> dict[str, Any]:
-    """A time without a zone is UTC, as everywhere."""
-    time = document.get("time")
-    origin = time.get("origin") if isinstance(time, dict) else None
-    if isinstance(time, dict) and isinstance(origin, datetime) and origin.tzinfo is None:
-        time["origin"] = origin.replace(tzinfo=UTC)
-    return document

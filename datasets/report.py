@@ -232,7 +232,7 @@ def _users(a: Analysis) -> str:
 def _distances(comparison: Comparison) -> str:
     rows: Sequence[tuple[str, list[Cell]]] = [
         (
-            f"{TITLES.get(d.distribution, 'Amount')}, of {d.of}",
+            f"{TITLES.get(d.distribution, 'Amounts')}, of {d.of}",
             [
                 Cell(f"{d.distance:.3f}", d.distance),
                 Cell(d.measure, extra=True),

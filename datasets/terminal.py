@@ -100,7 +100,7 @@ def _distances(comparison: Comparison) -> Table:
         table.add_column(header, justify="right" if header == "distance" else "left")
     for each in comparison.distances:
         most_apart = f"{each.most}: {percent(each.here)}, {percent(each.there)}" if each.most else ""
-        name = TITLES.get(each.distribution, "Amount")
+        name = TITLES.get(each.distribution, "Amounts")
         cells = (Text(bar(each.distance, 1.0), style="yellow"), each.measure, Text(most_apart))
         table.add_row(name, each.of, f"{each.distance:.3f}", *cells)
     return table

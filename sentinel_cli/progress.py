@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def bar(console: Console, text: str, total: float) -> Iterator[Callable[[int], None]]:
-    """Hands over the function to call with each piece of ``total`` that is done."""
+def bar(console: Console, text: str, total: float | None = None) -> Iterator[Callable[[int], None]]:
+    """Hands over the function to call with each piece of ``total`` that is done; None if nobody knows."""
     from rich import progress
 
     columns = (

@@ -92,3 +92,36 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     with replacing(tmp_path / "out") as beside:
         beside.write_text("whole")
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_whatever_wrote_the_parquet(tmp_path: Path) -> None:
+    """Types that pandas, polars, Spark and databases choose for the same columns."""
+    from decimal import Decimal
+
+    from datasets import analysis
+    from datasets.events import Reading, read
+
+    n = 40
+    times = [1_512_086_400 + 3_600 * i for i in range(n)]
+    columns = {
+        "TX_DATETIME": pa.array(times, pa.timestamp("s", "Europe/Berlin")),
+        "CUSTOMER_ID": pa.array([f"c{i % 3}" for i in range(n)], pa.large_string()),
+        "TERMINAL_ID": pa.array([f"t{i % 5}" for i in range(n)]).cast(pa.string_view()),
+        "TX_AMOUNT": pa.array([Decimal("9.99")] * n, pa.decimal128(10, 2)),
+        "TX_FRAUD": pa.array([i % 4 == 0 for i in range(n)]),
+        "holes": pa.array([float("nan") if i % 2 else 1.0 for i in range(n)]),
+        "nested": pa.array([[1, 2]] * n),
+        "none": pa.nulls(n),
+    }
+    path = tmp_path / "theirs.parquet"
+    parquet.write_table(pa.table(columns), path)
+    found = analysis.analyze(path)
+    assert (found.frauds, found.missing["holes"], found.missing["none"]) == (10, 0.5, 1.0)
+    assert found.users
+    assert found.users.users == 3
+    assert "nested" not in {each.column for each in found.strongest}
+    events = read(path, Reading(features=("holes",)))
+    assert events.amount.tolist() == [9.99] * n
+    assert events.time[0] == times[0] * 1_000_000
+    assert events.texts["merchant_id"][0].as_py() == "t0"
+    assert {c.name: c.missing for c in describing.describe(path).every_column}["nested"] == 0
