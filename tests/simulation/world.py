@@ -442,7 +442,7 @@ class SimExecutor(Executor):
     process: Process
     waiting: list[tuple[SimFuture, Callable[[], Any]]] = field(default_factory=list)
 
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> SimFuture:  # type: ignore[override]
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> SimFuture:
         future = SimFuture()
         future.executor = self
         self.waiting.append((future, lambda: fn(*args, **kwargs)))
