@@ -134,7 +134,14 @@ class Scene:
     """A case on ``servers``, with topics and keys of its own."""
 
     def __init__(
-        self, servers: Servers, settings: Settings, folder: Path, delivery: str, size: int, rate: float, seed: int
+        self,
+        servers: Servers,
+        settings: Settings,
+        folder: Path,
+        delivery: str,
+        size: int,
+        rate: float,
+        seed: int,
     ) -> None:
         self.servers, self.settings, self.delivery = servers, settings, delivery
         self.rng = random.Random(seed)
@@ -250,15 +257,21 @@ class Scene:
 
     def compare(self, expected: Reference) -> Verdict:
         rows = self.rows()
-        different = [user for user in expected.rows.keys() | rows.keys() if expected.rows.get(user) != rows.get(user)]
+        different = [
+            user for user in expected.rows.keys() | rows.keys() if expected.rows.get(user) != rows.get(user)
+        ]
         counts = [(_count(expected.rows.get(user)), _count(rows.get(user))) for user in different]
         alerts, times = self.alerts(expected)
         dead = {self._source(m) for m in topic.read(self.settings, topics.TRANSACTIONS_DLQ)}
         if dead != expected.dead:
             different.append(f"dead letters {sorted(dead ^ expected.dead)[:9]}")
-        different += [f"alert {a}" for a in alerts.keys() & expected.alerts if alerts[a] != expected.alerts[a]]
+        different += [
+            f"alert {a}" for a in alerts.keys() & expected.alerts if alerts[a] != expected.alerts[a]
+        ]
         lost = sum(max(must - has, 0) for must, has in counts) + len(expected.alerts.keys() - alerts.keys())
-        doubled = sum(max(has - must, 0) for must, has in counts) + len(alerts.keys() - expected.alerts.keys())
+        doubled = sum(max(has - must, 0) for must, has in counts) + len(
+            alerts.keys() - expected.alerts.keys()
+        )
         repeated = times.total() - len(times)
         if self.delivery == "transactional":
             doubled += repeated
