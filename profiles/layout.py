@@ -11,7 +11,7 @@ Not here: what the numbers mean for a score (``sentinel_cli.engine``), and where
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -111,6 +111,13 @@ def from_bytes(stored: Sequence[bytes | None]) -> Profiles:
 def to_dict(row: np.void) -> dict[str, Any]:
     """A row as plain Python numbers and lists, exact: ``from_dict`` gives the same bytes back."""
     return {name: row[name].tolist() for name in PROFILE.names or ()}
+
+
+def to_dicts(rows: Profiles) -> Iterator[dict[str, Any]]:
+    """``to_dict`` of each row, in a fraction of the time."""
+    names = PROFILE.names or ()
+    columns = [rows[name].tolist() for name in names]
+    return (dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True))
 
 
 def from_dict(fields: dict[str, Any]) -> Profiles:

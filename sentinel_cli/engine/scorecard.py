@@ -172,9 +172,13 @@ def _vector(file: _File) -> npt.NDArray[np.float64]:
 
 def reason_of(factor: Factor, value: float) -> str:
     """The sentence an alert gives for this factor at ``value``."""
-    known = (
-        FEATURES[INDEX[factor.feature]].reason
-        if factor.feature in INDEX
-        else f"{factor.feature} is {{value:g}}"
-    )
-    return (factor.reason or known).format(value=value)
+    return sentence_of(factor).format(value=value)
+
+
+def sentence_of(factor: Factor) -> str:
+    """That sentence with ``{value}`` still in it."""
+    if factor.reason:
+        return factor.reason
+    if factor.feature in INDEX:
+        return FEATURES[INDEX[factor.feature]].reason
+    return f"{factor.feature} is {{value:g}}"

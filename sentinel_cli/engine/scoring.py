@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import math
 import time
+from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -22,8 +24,8 @@ from profiles import layout
 from profiles.layout import PROFILE, Profiles
 from sentinel_cli.engine import compiled, jsonrows, jsonscan, kernel, scorecard, strings
 from sentinel_cli.engine.columns import TRANSACTION, Columns
-from sentinel_cli.engine.features import FLAGS, INDEX, N_FEATURES, NAMES
-from sentinel_cli.engine.scorecard import Scorecard, reason_of
+from sentinel_cli.engine.features import FLAGS, N_FEATURES, NAMES
+from sentinel_cli.engine.scorecard import Scorecard, sentence_of
 from sentinel_cli.records import Contribution
 
 
@@ -106,23 +108,53 @@ def score_one(
 def contributions(features: list[float], card: Scorecard) -> list[Contribution]:
     """What each factor added, the largest first; factors that added nothing are left out."""
     found = []
-    for index, factor in enumerate(card.factors):
-        value = features[card.feature[index]]
-        points = card.points_of(index, value)
-        if points == 0.0:
-            continue
-        missing = math.isnan(value)
-        reason = f"no {factor.feature} yet" if missing else reason_of(factor, value)
-        found.append(Contribution(factor.feature, None if missing else value, points, reason))
-    return sorted(found, key=lambda c: -abs(c.points))
+    for name, place, cuts, points, missing, reason in _judges(card):
+        value = features[place]
+        if math.isnan(value):
+            if missing:
+                found.append(Contribution(name, None, missing, f"no {name} yet"))
+        elif added := points[bisect_right(cuts, value)]:
+            found.append(Contribution(name, value, added, reason(value=value)))
+    found.sort(key=_weight)
+    return found
+
+
+class _Judge(NamedTuple):
+    """What the contribution of one factor is made from."""
+
+    name: str
+    place: int
+    cuts: list[float]
+    points: list[float]
+    missing: float
+    reason: Callable[..., str]
+
+
+@lru_cache(maxsize=4)
+def _judges(card: Scorecard) -> tuple[_Judge, ...]:
+    return tuple(
+        _Judge(f.feature, place, f.cuts, f.points, f.missing, sentence_of(f).format)
+        for f, place in zip(card.factors, card.feature.tolist(), strict=True)
+    )
+
+
+def _weight(contribution: Contribution) -> float:
+    return -abs(contribution.points)
+
+
+_NO_FLAGS: dict[str, Any] = dict.fromkeys(FLAGS, False)
+_FLAG_OF = {name: flag for flag, names in FLAGS.items() for name in names}
 
 
 def risk_factors(features: list[float], found: list[Contribution]) -> dict[str, Any]:
     """The flags that stand, and every feature's value (None where there is nothing to compare with)."""
-    raised = {c.factor for c in found if c.points > 0}
-    flags: dict[str, Any] = {flag: not raised.isdisjoint(names) for flag, names in FLAGS.items()}
-    values = {name: None if math.isnan(features[INDEX[name]]) else features[INDEX[name]] for name in NAMES}
-    return flags | values
+    risks = _NO_FLAGS.copy()
+    for contribution in found:
+        if contribution.points > 0 and contribution.factor in _FLAG_OF:
+            risks[_FLAG_OF[contribution.factor]] = True
+    values = [None if math.isnan(value) else value for value in features[:N_FEATURES]]
+    risks.update(zip(NAMES, values, strict=True))
+    return risks
 
 
 def warm(report: Callable[[str], None]) -> float:

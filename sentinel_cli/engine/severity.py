@@ -6,6 +6,7 @@ file, so that both say the same.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from enum import IntEnum
 from importlib import resources
 from pathlib import Path
@@ -25,6 +26,9 @@ class Severity(IntEnum):
     MEDIUM = 1
     HIGH = 2
     CRITICAL = 3
+
+
+_SEVERITIES = tuple(Severity)
 
 
 class Scores(Struct, frozen=True, forbid_unknown_fields=True):
@@ -58,9 +62,9 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True):
     def severity(self, score: float, flags: dict[str, Any]) -> Severity:
         """The severity of an alert with this ``score``, given which ``flags`` stand."""
         limits = (self.scores.medium, self.scores.high, self.scores.critical)
-        found = Severity(sum(score >= limit for limit in limits))
+        found = _SEVERITIES[bisect_right(limits, score)]
         for rule in self.raises:
-            if all(flags.get(flag) is True for flag in rule.flags):
+            if flags.get(rule.flags[0]) is True and all(flags.get(flag) is True for flag in rule.flags):
                 found = max(found, Severity[rule.to])
         return found
 

@@ -35,12 +35,19 @@ def of_batch(
     batch: RecordBatch, scored: Scored, topic: str, card: Scorecard, policy: Policy
 ) -> Iterator[Alert]:
     """An alert for each row that the engine kept, in stream order."""
-    for at, row in enumerate(scored.kept.tolist()):
-        features = scored.features[at].tolist()
+    kept = scored.kept
+    columns = zip(
+        kept.tolist(),
+        scored.features.tolist(),
+        layout.to_dicts(scored.before),
+        scored.scores[kept].tolist(),
+        batch.columns.rows["time"][kept].tolist(),
+        batch.offsets[kept].tolist(),
+        strict=True,
+    )
+    for row, features, before, score, time, offset in columns:
         found = scoring.contributions(features, card)
         risks = scoring.risk_factors(features, found)
-        score = float(scored.scores[row])
-        time = int(batch.columns.rows["time"][row])
         value = batch.values[row]
         yield Alert(
             alert_id=alert_id(_ids.decode(value).transaction_id, time),
@@ -51,7 +58,7 @@ def of_batch(
             risk_factors=risks,
             contributions=found,
             transaction_details=msgspec.Raw(value),
-            profile_before=layout.to_dict(scored.before[at]),
+            profile_before=before,
             config_version=card.version,
-            source=Source(topic, batch.partition, int(batch.offsets[row])),
+            source=Source(topic, batch.partition, offset),
         )
