@@ -77,7 +77,8 @@ def scene(
         }
     )
     delivery = getattr(request, "param", "idempotent")
-    made = Scene(own_servers, mine, tmp_path, delivery, size.records, size.rate, seed=len(request.node.name))
+    seed = len(request.node.name)
+    made = Scene(own_servers, mine, tmp_path, delivery, size=size.records, rate=size.rate, seed=seed)
     yield made
     made.end()
 

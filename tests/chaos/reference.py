@@ -49,7 +49,8 @@ def compute(runs: Iterable[list[Message]], topic: str, threshold: float) -> Refe
     found = Reference()
     card, policy = scorecard.load(), severity.load()
     make = Columnar(Decoder(card.record_features))
-    rows, slots = layout.empty(0), {}
+    rows = layout.empty(0)
+    slots: dict[str, int] = {}
     for run in runs:
         for at in range(0, len(run), AT_ONCE):
             part = run[at : at + AT_ONCE]

@@ -139,6 +139,7 @@ class Scene:
         settings: Settings,
         folder: Path,
         delivery: str,
+        *,
         size: int,
         rate: float,
         seed: int,
@@ -255,27 +256,20 @@ class Scene:
     def records(self) -> list[Message]:
         return topic.read(self.settings, topics.TRANSACTIONS)
 
-    def compare(self, expected: Reference) -> Verdict:
+    def compare(self, must: Reference) -> Verdict:
         rows = self.rows()
-        different = [
-            user for user in expected.rows.keys() | rows.keys() if expected.rows.get(user) != rows.get(user)
-        ]
-        counts = [(_count(expected.rows.get(user)), _count(rows.get(user))) for user in different]
-        alerts, times = self.alerts(expected)
+        users = [user for user in must.rows.keys() | rows.keys() if must.rows.get(user) != rows.get(user)]
+        counts = [_count(must.rows.get(user)) - _count(rows.get(user)) for user in users]
+        said, times = self.alerts(must)
+        wrong = [alert for alert in said.keys() & must.alerts if said[alert] != must.alerts[alert]]
         dead = {self._source(m) for m in topic.read(self.settings, topics.TRANSACTIONS_DLQ)}
-        if dead != expected.dead:
-            different.append(f"dead letters {sorted(dead ^ expected.dead)[:9]}")
-        different += [
-            f"alert {a}" for a in alerts.keys() & expected.alerts if alerts[a] != expected.alerts[a]
-        ]
-        lost = sum(max(must - has, 0) for must, has in counts) + len(expected.alerts.keys() - alerts.keys())
-        doubled = sum(max(has - must, 0) for must, has in counts) + len(
-            alerts.keys() - expected.alerts.keys()
-        )
+        lost = sum(max(count, 0) for count in counts) + len(must.alerts.keys() - said.keys())
+        doubled = sum(max(-count, 0) for count in counts) + len(said.keys() - must.alerts.keys())
         repeated = times.total() - len(times)
         if self.delivery == "transactional":
             doubled += repeated
-        return Verdict(lost, doubled, different, repeated, expected.records)
+        different = [*users, *wrong, *map(str, dead ^ must.dead)]
+        return Verdict(lost, doubled, different, repeated, must.records)
 
     def rows(self) -> dict[str, bytes]:
         """Every profile in Redis by its user, who must have one only."""
@@ -288,14 +282,14 @@ class Scene:
             found[place[1]] = row
         return found
 
-    def alerts(self, expected: Reference) -> tuple[dict[str, bytes], Counter[str]]:
+    def alerts(self, must: Reference) -> tuple[dict[str, bytes], Counter[str]]:
         """The digest of each alert on its topic by id, and how often it stands there. What a worker that
         was killed left open is ended by the broker, and until then nobody reads beyond it."""
         deadline = time.monotonic() + 30
         while True:
             messages = topic.read(self.settings, topics.FRAUD_ALERTS)
             ids = [str(dict(m.headers() or [])["alert_id"], "utf-8") for m in messages]  # type: ignore[arg-type]
-            if expected.alerts.keys() <= set(ids) or time.monotonic() > deadline:
+            if must.alerts.keys() <= set(ids) or time.monotonic() > deadline:
                 values = {name: reference.digest(m.value()) for name, m in zip(ids, messages, strict=True)}
                 return values, Counter(ids)
             time.sleep(0.5)

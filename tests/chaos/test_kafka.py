@@ -55,11 +55,8 @@ def test_records_that_expired_unprocessed(scene: Scene, outcome: Callable[..., N
     assert scene.ended() == 0, scene.said()
     known = [m for m in records if (m.offset() or 0) < saved[m.partition() or 0]]
     runs = reference.partitions([*known, *scene.records()])
-    outcome(
-        "records expired under a stopped worker",
-        1,
-        scene.settle(expected=reference.compute(runs, name, THRESHOLD)),
-    )
+    must = reference.compute(runs, name, THRESHOLD)
+    outcome("records expired under a stopped worker", 1, scene.settle(expected=must))
 
 
 def test_a_topic_that_is_made_again(scene: Scene, outcome: Callable[..., None]) -> None:
@@ -84,6 +81,5 @@ def test_a_topic_that_is_made_again(scene: Scene, outcome: Callable[..., None]) 
     scene.start("one", "--exit-at-end", "--accept-loss")
     assert scene.ended() == 0, scene.said()
     runs = reference.partitions([*old, *scene.records()])
-    outcome(
-        "topic deleted and made again", 1, scene.settle(expected=reference.compute(runs, name, THRESHOLD))
-    )
+    must = reference.compute(runs, name, THRESHOLD)
+    outcome("topic deleted and made again", 1, scene.settle(expected=must))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import subprocess
 import time
 from collections.abc import Callable
@@ -33,6 +34,10 @@ def outage(scene: Scene, seconds: float) -> None:
         scene._running["one"].wait(seconds)
 
 
+def further(scene: Scene, position: int) -> bool:
+    return scene.position() > position
+
+
 @both
 def test_redis_that_is_killed_comes_back(scene: Scene, size: Size, outcome: Callable[..., None]) -> None:
     scene.traffic.start()
@@ -55,9 +60,8 @@ def test_redis_falls_back_to_an_older_copy(scene: Scene, size: Size, outcome: Ca
     times = max(size.kills // 4, 1)
     for _ in range(times):
         snapshot: Path = scene.servers.snapshot()
-        before = scene.position()
-        scene.moves()
-        until(lambda before=before: scene.position() > before + 300, "more than the copy knows")
+        enough = scene.position() + 300
+        until(functools.partial(further, scene, enough), "more than the copy knows")
         scene.servers.fall_back(snapshot)
         scene.recovery.append(scene.moves())
     outcome("Redis falls back to an older copy", times, scene.settle())

@@ -217,5 +217,5 @@ def test_the_search_finds_what_is_missing(
             found.append(seed)
         if len(found) == 3:
             break
-    print(f"{without.__name__} was found by the seeds {found}")
+    print(f"{without.__name__} was found by the seeds {found}")  # noqa: T201 - pytest keeps it
     assert len(found) == 3, "of 400 schedules no more noticed"
