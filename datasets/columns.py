@@ -54,7 +54,7 @@ def text(column: pa.ChunkedArray) -> pa.ChunkedArray:
     if pa.types.is_floating(plain.type):
         values = plain.drop_null().to_numpy()
         if (values == np.rint(values)).all() and (np.abs(values) < 2.0**63).all():
-            plain = compute.if_else(compute.is_nan(plain), None, plain).cast(pa.int64())
+            plain = without_nan(plain).cast(pa.int64())
     return plain.cast(pa.string())
 
 
@@ -71,6 +71,13 @@ def natural(column: pa.ChunkedArray) -> pa.ChunkedArray | None:
     if kind.is_timestamp(plain.type):
         return plain.cast(pa.int64())
     return plain if _is_number(plain.type) else None
+
+
+def without_nan(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Nulls instead of NaN."""
+    if not pa.types.is_floating(column.type):
+        return column
+    return compute.if_else(compute.is_nan(column), None, column)
 
 
 def missing(column: pa.ChunkedArray) -> int:

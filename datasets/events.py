@@ -191,7 +191,9 @@ def _numbers(file: DataFile, names: list[str]) -> tuple[pa.Table, list[str]]:
     """Those of the columns that are numbers, as small as the file has them; and what was left out."""
     table = file.read(names) if names else pa.table({})
     natural = {name: columns.natural(table[name]) for name in names}
-    numbers = {n: c for n, c in natural.items() if c is not None and not columns.is_text(c.type)}
+    numbers = {
+        n: columns.without_nan(c) for n, c in natural.items() if c is not None and not columns.is_text(c.type)
+    }
     text = [name for name in names if name not in numbers]
     note = f"Features are numbers, so these columns are none: {', '.join(text)}."
     return pa.table(numbers), [note] if text else []

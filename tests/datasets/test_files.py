@@ -121,6 +121,7 @@ def test_whatever_wrote_the_parquet(tmp_path: Path) -> None:
     assert found.users.users == 3
     assert "nested" not in {each.column for each in found.strongest}
     events = read(path, Reading(features=("holes",)))
+    assert events.features["holes"].to_pylist()[:2] == [1.0, None]
     assert events.amount.tolist() == [9.99] * n
     assert events.time[0] == times[0] * 1_000_000
     assert events.texts["merchant_id"][0].as_py() == "t0"
