@@ -63,7 +63,7 @@ from sentinel_cli.telemetry.stats import LatencyHistogram
 log = logging.getLogger("sentinel.worker")
 
 # Seconds. The first wait for a store that is away, and the longest; each wait doubles.
-FIRST_WAIT, LONGEST_WAIT = 0.05, 1.0
+FIRST_WAIT, LONGEST_WAIT = 0.05, 0.5
 # The longest that one poll waits for records when nothing else is due.
 IDLE = 0.1
 # How long a poll waits while a save is under way, so that its end is seen soon.
@@ -219,8 +219,6 @@ class Worker:
 
     def _reached(self, ends: dict[int, int]) -> bool:
         """Whether everything up to ``ends`` is saved, by whichever worker."""
-        if self._savings or any(p.unsaved for p in self._partitions.values()):
-            return False
         saved = {n: p.begin or 0 for n, p in self._partitions.items() if n in ends}
         if any(saved[p] < ends[p] for p in saved):
             return False
