@@ -44,7 +44,7 @@ from sentinel_cli.streaming.batches import Source as RecordSource
 log = logging.getLogger("sentinel.respond")
 
 # Seconds. The first wait for a server that is away, and the longest; each wait doubles.
-FIRST_WAIT, LONGEST_WAIT = 0.05, 1.0
+FIRST_WAIT, LONGEST_WAIT = 0.05, 0.5
 # The longest that one poll waits for records.
 IDLE = 0.1
 # Acknowledgements come within milliseconds; after this long the group is served as well.
