@@ -41,6 +41,7 @@ COMMANDS: dict[str, Entry] = {
     "detect": Entry("Score transactions, raise alerts, keep every user's profile.", RUN),
     "respond": Entry("Act on alerts: block users, open cases, record every step.", RUN),
     "top": Entry("Live view: throughput, lag, latency, alerts and their reasons.", SEE),
+    "dlq": Entry("Records that could not be read: why, and back again.", SEE),
     "profiles": Entry("What is known about each user.", SEE),
     "analyze": Entry("What a file of transactions holds, and what tells fraud in it.", DATA),
     "datasets": Entry("Import IEEE-CIS, describe a file, synthesize one.", DATA),

@@ -42,16 +42,23 @@ FENCED = {
 
 
 def producer(settings: Settings, group: str, index: int) -> Producer:
-    """A transactional producer, ready. Raises KafkaUnreachable.
+    """A transactional producer of a worker, ready. Raises KafkaUnreachable.
 
     A static member's successor has the same transactional id, and so ends what its predecessor left
     open; without one the broker's time-out does.
     """
-    identity = kafka.member(settings, index).get("group.instance.id") or uuid.uuid4().hex
+    return named_producer(
+        settings, f"{group}-{kafka.member(settings, index).get('group.instance.id') or uuid.uuid4().hex}"
+    )
+
+
+def named_producer(settings: Settings, identity: str) -> Producer:
+    """A transactional producer, ready; any other of this ``identity`` can commit nothing from now on.
+    Raises KafkaUnreachable."""
     made = kafka.producer(
         settings,
         **{
-            "transactional.id": f"{group}-{identity}",
+            "transactional.id": identity,
             "transaction.timeout.ms": TRANSACTION_TIMEOUT,
             "message.timeout.ms": TRANSACTION_TIMEOUT,
             "linger.ms": 0,
@@ -62,6 +69,18 @@ def producer(settings: Settings, group: str, index: int) -> Producer:
     except KafkaException as error:
         raise KafkaUnreachable(f"Kafka does not begin transactions: {error.args[0].str()}.") from error
     return made
+
+
+def insist(call: Callable[[], object]) -> None:
+    """``call``, again while it is only late: after a time-out its outcome is not known otherwise."""
+    while True:
+        try:
+            call()
+        except KafkaException as error:
+            if not error.args[0].retriable():
+                raise
+        else:
+            return
 
 
 class KafkaTransactor:
@@ -77,8 +96,8 @@ class KafkaTransactor:
                 self._send(letter)
             offset = TopicPartition(self._topic, partition, end)
             member = self._consumer.consumer_group_metadata()
-            self._insist(lambda: self._producer.send_offsets_to_transaction([offset], member, PATIENCE))
-            self._insist(lambda: self._producer.commit_transaction(PATIENCE))
+            insist(lambda: self._producer.send_offsets_to_transaction([offset], member, PATIENCE))
+            insist(lambda: self._producer.commit_transaction(PATIENCE))
         except KafkaException as error:
             self._abort(error.args[0])
 
@@ -92,17 +111,6 @@ class KafkaTransactor:
             else:
                 return
 
-    def _insist(self, call: Callable[[], object]) -> None:
-        """``call``, again while it is only late: after a time-out its outcome is not known otherwise."""
-        while True:
-            try:
-                call()
-            except KafkaException as error:
-                if not error.args[0].retriable():
-                    raise
-            else:
-                return
-
     def _abort(self, error: KafkaError) -> None:
         """End the transaction with nothing sent, and say what went wrong."""
         if error.fatal():
@@ -111,7 +119,7 @@ class KafkaTransactor:
                 "with the same group.instance.id? Nothing is lost; start it again."
             )
         try:
-            self._insist(lambda: self._producer.abort_transaction(PATIENCE))
+            insist(lambda: self._producer.abort_transaction(PATIENCE))
         except KafkaException as failed:
             raise SentinelError(
                 f"A Kafka transaction could neither be ended nor given up ({failed.args[0].str()}); "

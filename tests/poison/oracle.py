@@ -32,8 +32,8 @@ class Judge:
     """Puts batch after batch through one engine, whose profiles live on."""
 
     def __init__(self) -> None:
-        self.decoder = Decoder(())
         self._card = scorecard.load()
+        self.decoder = Decoder(self._card.record_features)
         self._profiles = layout.empty(USERS)
 
     def __call__(self, values: list[bytes | None]) -> Decoded:

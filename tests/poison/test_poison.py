@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -19,6 +20,7 @@ from tests.poison.kinds import BAD, FINE, USER, but
 PLAN = Plan(
     "transactions", "fraud-alerts", "transactions.dlq", threshold=0.2, largest_dead_letter=LARGEST_DEAD_LETTER
 )
+SCORECARD = Path(__file__).parents[1] / "scorecard.toml"
 BEFORE, AFTER = 20, 20
 
 
@@ -37,9 +39,10 @@ def run(values: list[bytes | None], *, transactional: bool = False) -> tuple[Log
     log, store, clock = Log(), MemoryStore(), FakeClock()
     for value in values:
         log.append(PLAN.topic, 0, value, key=b"as it came \xff")
+    transactor = MemoryTransactor(log, PLAN.topic) if transactional else None
     worker = Worker(
         PLAN, MemorySource(log, PLAN.topic, clock), MemorySink(log, clock), store, clock, Now(),
-        scorecard.load(), severity.load(), MemoryTransactor(log, PLAN.topic) if transactional else None,
+        scorecard.load(SCORECARD), severity.load(), transactor,
     )  # fmt: skip
     worker.run(until_end=True)
     return log, store, worker
