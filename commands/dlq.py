@@ -52,7 +52,7 @@ def list_(
     limit: Limit = 20,
     json: JsonFlag = False,
 ) -> None:
-    """List the letters that wait, the newest first, and count them by reason."""
+    """List what waits, the newest first, and count it by reason."""
     from sentinel_cli.streaming import dead_letters
 
     context: Context = ctx.obj
@@ -68,7 +68,10 @@ def list_(
 def show(
     ctx: typer.Context, letter: Letter, topic: Topic = Topics.transactions, json: JsonFlag = False
 ) -> None:
-    """Show one letter: why it is here, where it came from, and its value, as text or in hexadecimal."""
+    """Show one letter: why it is here, from where, and its value.
+
+    A value that is no text is shown in hexadecimal; with --json it is in base64.
+    """
     context: Context = ctx.obj
     found = _found(context, topic.value, letter)
     if json:
@@ -87,9 +90,9 @@ def retry(
     yes: Yes = False,
     json: JsonFlag = False,
 ) -> None:
-    """Put letters back onto the topic they came from, each once, after what was wrong is fixed.
+    """Put letters back onto the topic they came from, each once.
 
-    A letter that is refused again comes back as a new one.
+    For when what was wrong is fixed. A record that is refused again comes back as a new letter.
     """
     from sentinel_cli.streaming import dead_letters, retrying
 
