@@ -9,6 +9,9 @@ Purpose: the order of delivery. For one batch, which is what one poll took of on
     Step 5  one atomic write: ids acted on, cases and the new offset, if the offset is still the old
     Step 6  commit the offset to Kafka, for lag tools alone
 
+With transactional delivery one Kafka transaction holds what step 4 sends and the group's new offset,
+and replaces step 6; what is made again from alerts below that offset is kept back.
+
 A crash between any two of them repeats the batch. Blocks are idempotent by the alert's id; the case
 does not exist before step 5; a response that is sent again has the same id. A refused write (another
 worker owns the partition now, or a case was closed) starts again from what is stored.
@@ -24,7 +27,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -38,7 +41,7 @@ from sentinel_cli.responding.counts import Counts
 from sentinel_cli.responding.incoming import AlertBatch, Incoming
 from sentinel_cli.responding.store import Save, Store
 from sentinel_cli.streaming import poison
-from sentinel_cli.streaming.batches import Ack, Clock, Letter, Sink
+from sentinel_cli.streaming.batches import Ack, BrokerAway, Clock, Fenced, Letter, Sink, Transactor
 from sentinel_cli.streaming.batches import Source as RecordSource
 
 log = logging.getLogger("sentinel.respond")
@@ -69,21 +72,24 @@ class Plan:
 @dataclass
 class Held:
     """A partition that is ours: ``begin`` is its offset in the store, and what lies below ``next`` is
-    done or, if that was accepted, lost."""
+    done or, if that was accepted, lost. What comes of alerts below ``sent`` is on the topics already
+    (transactional delivery)."""
 
     number: int
     begin: int | None
     next: int
+    sent: int = 0
 
 
 @dataclass(frozen=True)
 class Acted:
-    """A batch after step 3, with what has to be acknowledged before it is saved."""
+    """A batch after step 3, with what is sent, or has to be acknowledged, before it is saved."""
 
     held: Held
     batch: AlertBatch
     responses: list[Response]
     save: Save
+    letters: list[Letter]
     ack: Ack
 
 
@@ -102,12 +108,14 @@ class Responder:
         store: Store,
         clock: Clock,
         actions: Actions,
+        transactor: Transactor | None = None,
     ) -> None:
         self.counts = Counts()
         self.paused = ""
         self._plan = plan
         self._source, self._sink, self._store = source, sink, store
         self._clock, self._actions = clock, actions
+        self._transactor = transactor
         self._held: dict[int, Held] = {}
         self._poison_log = poison.PoisonLog(log)
         self._stale: set[int] = set()  # placed anew since the poll: records it took are from before
@@ -200,42 +208,46 @@ class Responder:
             return None
         cases = OpenCases(known.open_cases)
         new = [each for each in alerts.values() if each.alert.alert_id not in known.acted]
+        responses = [self._respond(held, each, cases) for each in new]
+        letters = [self._answer(each, response) for each, response in zip(new, responses, strict=True)]
+        letters += self._bury(batch)
         ack = Ack()
-        responses = [self._respond(held, each, cases, ack) for each in new]
-        self._bury(batch, ack)
+        if self._transactor is None:
+            for letter in letters:
+                self._sink.send(letter, ack)  # Step 4
         acted = [response.alert_id for response in responses]
         save = Save(held.number, held.begin, batch.next_offset, acted, cases.changes(), self._clock.wall())
-        return Acted(held, batch, responses, save, ack)
+        return Acted(held, batch, responses, save, letters, ack)
 
-    def _respond(self, held: Held, incoming: Incoming, cases: OpenCases, ack: Ack) -> Response:
+    def _respond(self, held: Held, incoming: Incoming, cases: OpenCases) -> Response:
         def block(partition: int, user_id: str, until_us: int, alert_id: str) -> bool:
             return self._patiently(held, lambda: self._store.block(partition, user_id, until_us, alert_id))
 
         source = Source(self._plan.topic, held.number, incoming.offset)
-        response = self._actions.take(incoming, source, block, cases)  # Step 3
-        headers = {"alert_id": response.alert_id, "response_id": response.response_id}
-        value = msgspec.json.encode(response)
-        letter = Letter(
-            incoming.offset, self._plan.responses_topic, response.user_id.encode(), value, headers
-        )
-        self._sink.send(letter, ack)  # Step 4
-        return response
+        return self._actions.take(incoming, source, block, cases)  # Step 3
 
-    def _bury(self, batch: AlertBatch, ack: Ack) -> None:
+    def _answer(self, incoming: Incoming, response: Response) -> Letter:
+        headers = {"alert_id": response.alert_id, "response_id": response.response_id}
+        key, value = response.user_id.encode(), msgspec.json.encode(response)
+        return Letter(incoming.offset, self._plan.responses_topic, key, value, headers)
+
+    def _bury(self, batch: AlertBatch) -> Iterator[Letter]:
         plan = self._plan
         for bad in batch.poison:
             self._poison_log.add(plan.topic, batch.partition, bad, self._clock.monotonic())
-            letter = poison.letter(
+            yield poison.letter(
                 bad, plan.topic, batch.partition, plan.dead_letters_topic, plan.largest_dead_letter
             )
-            self._sink.send(letter, ack)
 
     # ---- steps 4 to 6
 
     def _settle(self, batches: Iterable[Acted]) -> None:
         for acted in batches:
             try:
-                self._await(acted)
+                if self._transactor is None:
+                    self._await(acted)
+                else:
+                    self._transact(acted, self._transactor)
                 self._save(acted)
             except LetGo:
                 continue
@@ -255,6 +267,19 @@ class Responder:
         self._ours(acted.held)
         self._pause("")
 
+    def _transact(self, acted: Acted, transactor: Transactor) -> None:
+        """Steps 4 and 6 at once, but for what was sent before. Never moves the group's offset back."""
+        held, end = acted.held, acted.save.end
+        if end <= held.sent:
+            return
+        new = [letter for letter in acted.letters if letter.offset >= held.sent]
+        try:
+            self._patiently(held, lambda: transactor.transact(new, held.number, end))
+        except Fenced as error:
+            self._start_again(held)
+            raise LetGo from error
+        held.sent = end
+
     def _wait_for_kafka(self, acted: Acted, begun: float) -> None:
         self._pause(f"Kafka does not acknowledge {acted.ack.pending} records")
         if self._stop.is_set() and self._clock.monotonic() - begun > HAND_OVER:
@@ -268,7 +293,8 @@ class Responder:
             return
         held.begin = held.next = save.end
         self.counts.add(acted.batch, acted.responses, acted.save)
-        self._source.commit({held.number: save.end})  # Step 6
+        if self._transactor is None:
+            self._source.commit({held.number: save.end})  # Step 6
 
     # ---- whose partitions they are
 
@@ -285,7 +311,9 @@ class Responder:
 
     def moved(self, number: int, offset: int) -> None:
         """What comes next of a partition is lost, and that is accepted: it goes on at ``offset``."""
-        self._held[number].next = offset
+        held = self._held[number]
+        held.next = offset
+        held.sent = min(held.sent, offset)
 
     def _hold(self, number: int) -> int | None:
         """Hold ``number`` from what is stored; waits while the store is away."""
@@ -300,7 +328,8 @@ class Responder:
                 number,
                 known,
             )
-        self._held[number] = Held(number, begin, begin or 0)
+        sent = self._source.committed(number) if self._transactor is not None else None
+        self._held[number] = Held(number, begin, begin or 0, sent or 0)
         self._stale.add(number)
         return begin
 
@@ -331,11 +360,16 @@ class Responder:
         while True:
             try:
                 answer = call()
-            except StoreAway as error:
+            except (StoreAway, BrokerAway) as error:
                 self._pause(str(error))
                 if self._stop.is_set():
-                    raise RedisUnreachable(
-                        f"Stopped while Redis was away ({error}); what was not saved will be repeated."
+                    kind, who = (
+                        (RedisUnreachable, "Redis")
+                        if isinstance(error, StoreAway)
+                        else (KafkaUnreachable, "Kafka")
+                    )
+                    raise kind(
+                        f"Stopped while {who} was away ({error}); what was not saved will be repeated."
                     ) from error
                 wait(seconds)
                 seconds = min(2 * seconds, LONGEST_WAIT)

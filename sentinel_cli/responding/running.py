@@ -15,7 +15,7 @@ from collections.abc import Callable
 from math import inf
 from typing import Any
 
-from confluent_kafka import Message
+from confluent_kafka import Consumer, Message, Producer
 from msgspec import Struct
 
 from profiles import connection
@@ -27,11 +27,12 @@ from sentinel_cli.responding.actions import Actions
 from sentinel_cli.responding.incoming import AlertBatch, Record
 from sentinel_cli.responding.responder import Plan, Responder
 from sentinel_cli.responding.store import RedisStore
-from sentinel_cli.streaming import kafka, topics
+from sentinel_cli.streaming import kafka, topics, transactor
 from sentinel_cli.streaming.batches import SystemClock
 from sentinel_cli.streaming.plain_source import CONSUMER, PlainSource, arrived_ms, offset_of
 from sentinel_cli.streaming.poison import LARGEST_RECORD
 from sentinel_cli.streaming.sink import KafkaSink
+from sentinel_cli.streaming.transactor import KafkaTransactor
 from sentinel_cli.telemetry.stats import LatencyHistogram, WorkerSnapshot
 
 # Seconds between two snapshots.
@@ -79,23 +80,33 @@ def run(
     client = connection.connect_to(settings.redis)
     connection.reachable(client)
     plan, clock = _plan(settings), SystemClock()
-    consumer = kafka.consumer(
-        settings, kafka.group(settings, "respond"), **CONSUMER, **kafka.member(settings, index)
-    )
+    group = kafka.group(settings, "respond")
+    consumer = kafka.consumer(settings, group, **CONSUMER, **kafka.member(settings, index))
+    producer, transact = _producer(settings, consumer, group, index)
     source = PlainSource(consumer, plan.topic, _batch)
     responder = Responder(
         plan,
         source,
-        KafkaSink(kafka.producer(settings)),
+        KafkaSink(producer),
         _store(settings, client, plan.topic),
         clock,
         Actions(policy, clock),
+        transact,
     )
     source.on_loss = responder.moved if accept_loss else None
     register_stop(responder.stop)
     herald = _Herald(responder, tell)
     responder.run(until_end=exit_at_end, each_turn=herald)
     return _summary(responder, herald.started)
+
+
+def _producer(
+    settings: Settings, consumer: Consumer, group: str, index: int
+) -> tuple[Producer, KafkaTransactor | None]:
+    if settings.delivery == "idempotent":
+        return kafka.producer(settings), None
+    producer = transactor.producer(settings, group, index)
+    return producer, KafkaTransactor(producer, consumer, settings.topic(topics.FRAUD_ALERTS))
 
 
 def _plan(settings: Settings) -> Plan:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -156,6 +156,19 @@ class MemorySink:
         self._unheard.clear()
 
 
+class MemoryTransactor:
+    """Letters and offset reach the broker together; the fuse can blow before and after."""
+
+    def __init__(self, kafka: Kafka, fuse: Fuse) -> None:
+        self._kafka, self._fuse = kafka, fuse
+
+    def transact(self, letters: Sequence[Letter], partition: int, end: int) -> None:
+        self._fuse()
+        self._kafka.sent += [(x.topic, x.key, x.value, x.headers) for x in letters]
+        self._kafka.committed[partition] = end
+        self._fuse()
+
+
 @dataclass
 class Redis:
     """What is stored: it outlives the responder."""
@@ -223,6 +236,7 @@ class World:
     kafka: Kafka
     redis: Redis = field(default_factory=Redis)
     policy: severity.Policy = field(default_factory=severity.load)
+    transactional: bool = False
 
     def responder(
         self, kafka_fuse: Fuse | None = None, redis_fuse: Fuse | None = None, limit: int = 100
@@ -237,6 +251,7 @@ class World:
             MemoryStore(self.redis, redis_fuse or Fuse()),
             clock,
             Actions(self.policy, clock),
+            MemoryTransactor(self.kafka, fuse) if self.transactional else None,
         )
 
     def again(self) -> World:

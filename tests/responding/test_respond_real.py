@@ -153,10 +153,13 @@ def test_sigterm_saves_and_says_what_was_done(settings: Settings) -> None:
     assert json.loads(out)["acted"] == 100
 
 
-def test_a_crash_repeats_a_batch_and_nothing_else(settings: Settings, tmp_path: Path) -> None:
+@pytest.mark.parametrize("delivery", ["idempotent", pytest.param("transactional", marks=pytest.mark.apache)])
+def test_a_crash_repeats_a_batch_and_nothing_else(settings: Settings, tmp_path: Path, delivery: str) -> None:
     """Killed again and again while it works; what is in Redis equals one uninterrupted run."""
     file = tmp_path / "sentinel.toml"
-    file.write_text('[kafka]\n"group.instance.id" = "one"\n[respond]\nbatch_size = 20\n')
+    file.write_text(
+        f'delivery = "{delivery}"\n[kafka]\n"group.instance.id" = "one"\n[respond]\nbatch_size = 20\n'
+    )
     stored = Stored(settings)
     produce(settings, *alerts(4_000))
     kills = 0
@@ -176,6 +179,7 @@ def test_a_crash_repeats_a_batch_and_nothing_else(settings: Settings, tmp_path: 
     ]
     assert {each.alert_id.encode() for each in responses} == crashed["done"]
     assert len(crashed["done"]) == 4_000
+    assert len(responses) == 4_000 or delivery == "idempotent"
     stored.client.unlink(*stored.client.scan_iter(f"{settings.redis_prefix}:*", count=10_000))
     assert respond(settings)["acted"] == 4_000
     assert stored.everything() == crashed

@@ -138,6 +138,21 @@ def test_a_crash_between_any_two_steps_changes_nothing(world: World) -> None:
         assert state(other) == state(world), f"after a crash at operation {at}"
 
 
+def test_transactional_answers_each_alert_once_on_the_topic(world: World) -> None:
+    world.transactional = True
+    fuse = Fuse()
+    run(world, fuse, limit=2)
+    for at in range(fuse.passed):
+        other = world.again()
+        with pytest.raises(Crash):
+            run(other, Fuse(at), limit=2)
+        run(other)
+        assert state(other) == state(world), f"after a crash at operation {at}"
+        ids = [response.response_id for response in other.kafka.responses()]
+        assert len(ids) == len(set(ids)), f"said twice after a crash at operation {at}"
+        assert len(other.kafka.dead_letters()) == len(world.kafka.dead_letters())
+
+
 def test_a_store_that_is_away_for_a_moment_changes_nothing(world: World) -> None:
     """Before the operation, or after it with the answer lost: both are asked again."""
     fuse = Fuse()
