@@ -6,15 +6,13 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sentinel_cli.errors import SentinelError, UsageError
-from sentinel_cli.options import JsonFlag
+from sentinel_cli.errors import SentinelError
+from sentinel_cli.options import JsonFlag, instant
 from sentinel_cli.output import emit_json
-from sentinel_cli.records import EPOCH
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -74,7 +72,7 @@ def command(
         fraud_rate=fraud_rate,
         scenarios=tuple(scenario) if scenario else SCENARIO_NAMES,
         seed=seed,
-        start=_instant(start),
+        start=instant("--start", start),
     )
 
     def produce(register_stop: Callable[[Callable[[], None]], None]) -> Summary:
@@ -93,17 +91,6 @@ def command(
             f"Kafka did not acknowledge {summary.failed:,} records ({summary.reason}); "
             "they are not counted as produced."
         )
-
-
-def _instant(text: str | None) -> int | None:
-    """Microseconds since 1970 of an RFC 3339 time; no zone means UTC."""
-    if text is None:
-        return None
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise UsageError(f"--start {text!r} is not a time: write it as 2026-01-31T12:00:00Z.") from error
-    return ((time if time.tzinfo else time.replace(tzinfo=UTC)) - EPOCH) // timedelta(microseconds=1)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import re
 import threading
 from collections.abc import Callable
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,9 +15,9 @@ import typer
 from sentinel_cli import progress
 from sentinel_cli.context import Context
 from sentinel_cli.errors import InputError, SentinelError, UsageError
-from sentinel_cli.options import JsonFlag, MappingFile
+from sentinel_cli.options import JsonFlag, MappingFile, instant
 from sentinel_cli.output import emit_json
-from sentinel_cli.records import EPOCH, rfc3339
+from sentinel_cli.records import rfc3339
 
 if TYPE_CHECKING:
     from datasets.events import Events
@@ -87,7 +87,7 @@ def command(
     from sentinel_cli.streaming import processes, replay_position, replaying
 
     context: Context = ctx.obj
-    how = events_of.Reading(mapping, entity, _instant("--origin", origin), _listed(features))
+    how = events_of.Reading(mapping, entity, instant("--origin", origin), _listed(features))
     with progress.bar(context.err, f"Reading {file}"):
         whole = events_of.read(file, how)
     for note in whole.notes:
@@ -144,18 +144,7 @@ def _moment(option: str, text: str | None, first: int) -> int | None:
     """A time, or a duration since ``first``; in microseconds since 1970."""
     if text is not None and _DURATION.fullmatch(text):
         return first + _duration(option, text)
-    return _instant(option, text)
-
-
-def _instant(option: str, text: str | None) -> int | None:
-    """Microseconds since 1970 of an RFC 3339 time; no zone means UTC."""
-    if text is None:
-        return None
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise UsageError(f"{option} {text!r} is not a time: write it as 2026-01-31T12:00:00Z.") from error
-    return ((time if time.tzinfo else time.replace(tzinfo=UTC)) - EPOCH) // timedelta(microseconds=1)
+    return instant(option, text)
 
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")

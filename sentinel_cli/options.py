@@ -1,4 +1,4 @@
-"""Option types that several commands share, each defined once.
+"""Option types that several commands share, and what their text means, each defined once.
 
     def command(ctx: typer.Context, json: JsonFlag = False, workers: Workers = 1) -> None: ...
 
@@ -7,9 +7,13 @@ Not here: options of a single command (its own file), and the global ones (`app`
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
+
+from sentinel_cli.errors import UsageError
+from sentinel_cli.records import EPOCH
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for machines instead of text.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
@@ -35,3 +39,17 @@ LOOPBACK = "127.0.0.1"
 MetricsHost = Annotated[
     str, typer.Option("--metrics-host", help="Where to serve them; 0.0.0.0 for other machines.")
 ]
+
+
+def instant(option: str, text: str | None) -> int | None:
+    """A moment as an option takes it, RFC 3339 with UTC where no zone is given: microseconds since 1970.
+
+    Raises UsageError.
+    """
+    if text is None:
+        return None
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise UsageError(f"{option} {text!r} is not a time: write it as 2026-01-31T12:00:00Z.") from error
+    return ((time if time.tzinfo else time.replace(tzinfo=UTC)) - EPOCH) // timedelta(microseconds=1)
