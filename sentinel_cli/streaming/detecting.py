@@ -41,7 +41,8 @@ TELL_EVERY = 1.0
 
 
 class DetectSummary(Struct, kw_only=True):
-    """What one detector did. ``latency`` are histogram counts in ms, from Kafka's timestamp to the score."""
+    """What one detector did. ``latency`` are histogram counts in ms, from Kafka's timestamp to the score;
+    ``assigned_s`` is what went by before the group gave it partitions, a part of ``elapsed_s``."""
 
     processed: int = 0
     alerts: int = 0
@@ -51,6 +52,7 @@ class DetectSummary(Struct, kw_only=True):
     conflicts: int = 0
     saves: int = 0
     elapsed_s: float = 0.0
+    assigned_s: float = 0.0
     cpu_s: float = 0.0
     latency: dict[int, int] = {}
 
@@ -229,6 +231,7 @@ def _summary(worker: Worker, began: _Start) -> DetectSummary:
         conflicts=counts.conflicts,
         saves=counts.saves,
         elapsed_s=time.monotonic() - began.monotonic,
+        assigned_s=(worker.assigned_at or began.monotonic) - began.monotonic,
         cpu_s=time.process_time() - began.cpu,
         latency=counts.latency.counts(),
     )
@@ -254,6 +257,7 @@ def document(summaries: list[DetectSummary]) -> dict[str, object]:
         "conflicts": sum(s.conflicts for s in summaries),
         "saves": sum(s.saves for s in summaries),
         "elapsed_s": round(elapsed, 3),
+        "assigned_s": round(min(s.assigned_s for s in summaries), 3),
         "tps": round(processed / elapsed) if elapsed else 0,
         "cpu_us_per_tx": round(sum(s.cpu_s for s in summaries) / processed * 1e6, 3) if processed else None,
         "latency_ms": {"p50": latency.percentile(50), "p99": latency.percentile(99)},

@@ -144,6 +144,7 @@ class Worker:
     ) -> None:
         self.counts = Counts()
         self.paused = ""
+        self.assigned_at: float | None = None  # first, on the monotonic clock: nothing arrives before
         self.scorecard = scorecard
         self.policy = policy
         self._plan = plan
@@ -426,6 +427,8 @@ class Worker:
     # ---- whose partitions they are
 
     def assigned(self, partitions: list[int]) -> dict[int, int | None]:
+        if self.assigned_at is None and partitions:
+            self.assigned_at = self._clock.monotonic()
         starts: dict[int, int | None] = {}
         for number in partitions:
             starts[number] = self._begin(number)
