@@ -166,21 +166,20 @@ def _facts(letter: DeadLetter) -> Iterator[str]:
     else:
         yield f"Value     {len(letter.value):,} bytes"
         yield ""
-        yield from _readable(letter.value[:SHOWN])
-        if len(letter.value) > SHOWN:
-            yield f"... and {len(letter.value) - SHOWN:,} bytes more, which --json shows"
+        yield from _readable(letter.value)
 
 
 def _readable(value: bytes) -> Iterator[str]:
     """Text as it is, but for what a terminal would obey; anything else as `hexdump -C` has it."""
-    text = value.decode(errors="replace")
-    if "\ufffd" not in text[:-1]:
-        yield _CONTROL.sub(lambda found: repr(found[0])[1:-1], text)
-        return
-    for at in range(0, len(value), HEX_COLUMNS):
-        row = value[at : at + HEX_COLUMNS]
-        shown = "".join(chr(byte) if 32 <= byte < 127 else "." for byte in row)
-        yield f"{at:08x}  {row.hex(' '):<{3 * HEX_COLUMNS}} {shown}"
+    try:
+        yield _CONTROL.sub(lambda found: repr(found[0])[1:-1], value.decode()[:SHOWN])
+    except UnicodeDecodeError:
+        for at in range(0, min(len(value), SHOWN), HEX_COLUMNS):
+            row = value[at : at + HEX_COLUMNS]
+            shown = "".join(chr(byte) if 32 <= byte < 127 else "." for byte in row)
+            yield f"{at:08x}  {row.hex(' '):<{3 * HEX_COLUMNS}} {shown}"
+    if len(value) > SHOWN:
+        yield "... which goes on; --json has all of it"
 
 
 def _document(found: Overview) -> dict[str, object]:

@@ -120,7 +120,8 @@ def profiles(settings: Settings) -> dict[str, bytes]:
 def test_a_value_that_the_topic_does_not_take_stays_where_it_was(settings: Settings, delivery: str) -> None:
     settings = settings.model_copy(update={"delivery": delivery})
     small = NewTopic(settings.topic(DLQ), 1, config={"max.message.bytes": "20000"})
-    kafka.admin(settings).create_topics([small])[settings.topic(DLQ)].result()
+    admin = kafka.admin(settings)
+    admin.create_topics([small])[settings.topic(DLQ)].result()
     large, little = BAD["a user id of a megabyte"][0], BAD["no user"][0]
     produce(settings, [*TRAFFIC, large, little])
     assert detect(settings).dead_letters == 2
