@@ -22,7 +22,7 @@ import numpy.typing as npt
 from datasets import geography
 from profiles import layout
 from profiles.layout import PROFILE, Profiles
-from sentinel_cli.engine import compiled, jsonrows, jsonscan, kernel, scorecard, strings
+from sentinel_cli.engine import compiled, ids, jsonread, jsonrows, jsonscan, kernel, scorecard, strings
 from sentinel_cli.engine.columns import TRANSACTION, Columns
 from sentinel_cli.engine.features import FLAGS, N_FEATURES, NAMES
 from sentinel_cli.engine.scorecard import Scorecard, sentence_of
@@ -176,5 +176,7 @@ def warm(report: Callable[[str], None]) -> float:
     strings.hashes([""])
     jsonrows.warm()
     jsonscan.warm()
+    ids.warm()
+    jsonread.warm()
     compiled.mark_cached()
     return time.perf_counter() - begun

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sentinel_cli.engine.columns import Columns
+from sentinel_cli.engine.ids import Ids
 
 
 class Poison(NamedTuple):
@@ -38,22 +39,29 @@ class Poison(NamedTuple):
         }
 
 
+class Values(Protocol):
+    """The records' bytes by their position; what is handed out is a copy or never changes."""
+
+    def __getitem__(self, at: int, /) -> bytes: ...
+
+
 @dataclass(frozen=True, slots=True)
 class RecordBatch:
     """Records of one partition, in order; the good ones as columns, n of them.
 
     ``next_offset`` is where the partition goes on after this batch. ``arrived`` (n,) is the Kafka
-    timestamp in milliseconds since 1970, -1 where a record has none.
+    timestamp in milliseconds since 1970, -1 where a record has none. ``users`` and ``values`` may stand
+    in the source's own memory: they are good until its next poll.
     """
 
     partition: int
     first_offset: int
     next_offset: int
-    users: list[str]
+    users: list[str] | Ids
     columns: Columns
     offsets: npt.NDArray[np.int64]  # (n,)
     arrived: npt.NDArray[np.int64]  # (n,)
-    values: list[bytes]
+    values: Values
     poison: list[Poison] = field(default_factory=list)
 
 

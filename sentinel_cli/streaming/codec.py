@@ -83,7 +83,7 @@ class Decoder:
     """Decodes batches of values; ``record_features`` names what the scorecard wants of `features`."""
 
     def __init__(self, record_features: tuple[str, ...]) -> None:
-        self._features = record_features
+        self.record_features = record_features
         self._fields = set(Transaction.__struct_fields__)
         self._decode = msgspec.json.Decoder(_shape(record_features)).decode
         self._scan = Scan([*self._fields, *record_features], DEEPEST, LARGEST)
@@ -137,7 +137,7 @@ class Decoder:
         pairs = json.loads(value, object_pairs_hook=list, parse_int=float)
         inside = [each for name, values in pairs if name == "features" for each in values or []]
         names = Counter(name for name, _ in pairs if name in self._fields)
-        names.update(f"features.{name}" for name, _ in inside if name in self._features)
+        names.update(f"features.{name}" for name, _ in inside if name in self.record_features)
         return next((name for name, times in names.items() if times > 1), "")
 
     def _columns(self, records: list[Transaction]) -> Columns:
@@ -153,8 +153,8 @@ class Decoder:
         return Columns(rows, self._extra(records))
 
     def _extra(self, records: list[Transaction]) -> npt.NDArray[np.float64]:
-        extra = np.full((len(records), len(self._features)), np.nan)
-        for k in range(len(self._features)):
+        extra = np.full((len(records), len(self.record_features)), np.nan)
+        for k in range(len(self.record_features)):
             name = f"f{k}"
             extra[:, k] = [np.nan if r.features is None else getattr(r.features, name) for r in records]
         return extra

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from confluent_kafka import Message
 
+from sentinel_cli.engine import ids
 from sentinel_cli.streaming.batches import Poison, RecordBatch
 from sentinel_cli.streaming.codec import Decoder
 from sentinel_cli.streaming.plain_source import arrived_ms
@@ -27,7 +28,7 @@ class Columnar:
             partition=partition,
             first_offset=int(offsets[0]) if messages else next_offset,
             next_offset=next_offset,
-            users=decoded.users,
+            users=ids.of(decoded.users),
             columns=decoded.columns,
             offsets=offsets if not poison else offsets[good],
             arrived=arrived if not poison else arrived[good],

@@ -4,12 +4,15 @@ Purpose: the write-through cache. A profile has a slot in one array; the kernel 
 ``snapshot`` copies what changed into the next save.
 
 Design: a batch is what was scored since the last snapshot. Only slots that are saved can be given
-to another user, so that a profile is never read back from the store older than it was.
+to another user, so that a profile is never read back from the store older than it was. Slots are
+found by the bytes of the id (``engine.ids``); only a user who gets one becomes a string.
 
 Not here: when to load and save (``worker``), how (``profiles``).
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +20,8 @@ import numpy.typing as npt
 from profiles import layout
 from profiles.contract import Blocks, Save
 from profiles.layout import Profiles
+from sentinel_cli.engine import ids
+from sentinel_cli.engine.ids import Ids, Slots
 from sentinel_cli.streaming.batches import Ack, Letter
 
 FIRST_SLOTS = 1_024
@@ -42,7 +47,7 @@ class Partition:
         self.letters: list[Letter] = []  # what the next save's transaction will send
         self.rows: Profiles = layout.empty(FIRST_SLOTS)
         self._capacity = capacity
-        self._slots: dict[str, int] = {}
+        self._slots = Slots()
         self._users: list[str] = []
         self._changed = np.zeros(FIRST_SLOTS, np.bool_)
         self._used = np.zeros(FIRST_SLOTS, np.int64)  # the turn of the batch that last used a slot
@@ -60,23 +65,23 @@ class Partition:
     def unsaved(self) -> bool:
         return self.next != self.begin or self.new_blocks is not None
 
-    def missing(self, users: list[str]) -> list[str]:
+    def missing(self, users: Sequence[str] | Ids) -> list[str]:
         """Those of ``users`` that have no slot yet, each once."""
-        slots = self._slots
-        return list(dict.fromkeys(user for user in users if user not in slots))
+        found = ids.of(users)
+        unknown = np.flatnonzero(self._slots.find(found) < 0)
+        return list(dict.fromkeys(found[at] for at in unknown.tolist()))
 
     def admit(self, users: list[str], rows: Profiles) -> None:
-        """Give each of ``users`` a slot with its profile."""
+        """Give each of ``users``, none of whom has one, a slot with its profile."""
         first = len(self._users)
         self._grow(first + len(users))
         self.rows[first : first + len(users)] = rows
         self._users += users
-        self._slots.update(zip(users, range(first, first + len(users)), strict=True))
+        self._slots.add(ids.of(users))
 
-    def slots(self, users: list[str]) -> npt.NDArray[np.int64]:
+    def slots(self, users: Sequence[str] | Ids) -> npt.NDArray[np.int64]:
         """The slot of each of ``users``, shape (n,); all must have been admitted."""
-        slots = self._slots
-        return np.array([slots[user] for user in users], np.int64)
+        return self._slots.find(ids.of(users))
 
     def learned(self, slots: npt.NDArray[np.int64], records: int, next_offset: int, now: float) -> None:
         """``records`` up to ``next_offset`` have changed the profiles in ``slots``."""
@@ -92,8 +97,8 @@ class Partition:
         """Let the profiles take in the blocks that were read; all their users must have been admitted."""
         if self.new_blocks is None:
             return
-        for user, until in self.new_blocks.until.items():
-            slot = self._slots[user]
+        until_of = self.new_blocks.until
+        for slot, until in zip(self.slots(list(until_of)).tolist(), until_of.values(), strict=True):
             self.rows[slot]["version"] = layout.VERSION
             self.rows[slot]["blocked_until"] = until
             self._changed[slot] = True
@@ -124,7 +129,7 @@ class Partition:
         age = np.where(self._changed[:count], np.iinfo(np.int64).max, self._used[:count])
         keep = np.sort(np.argsort(-age, kind="stable")[: max(self._capacity // 2, self.changed)])
         self._users = [self._users[slot] for slot in keep]
-        self._slots = {user: slot for slot, user in enumerate(self._users)}
+        self._slots.keep(keep)
         for array in (self.rows, self._changed, self._used):
             array[: len(keep)] = array[keep]
         self._changed[len(keep) :] = False

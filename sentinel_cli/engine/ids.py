@@ -1,0 +1,207 @@
+"""User ids as places in memory, and the table that knows each one's slot.
+
+Purpose: find the profile of a record's user by the bytes of the id, without a Python string.
+
+Design: open addressing with linear probing, at most half full. A place of the table holds the id's
+hash and its slot; the ids themselves stand one after the other in an arena, in the order of their
+slots. The hash (FNV-1a, 32 bits) begins with a number of this process's own, so that nobody can
+choose ids that meet.
+
+Not here: what a slot holds (``streaming.partition``).
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from typing import Protocol, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from sentinel_cli.engine import memory
+from sentinel_cli.engine.compiled import jit
+from sentinel_cli.engine.memory import EVERYTHING, Bytes
+
+Integers = npt.NDArray[np.int64]
+N = TypeVar("N", np.uint8, np.int64)
+
+_SMALLEST = 1_024
+_BASIS = 1 + secrets.randbits(31)
+_PRIME = 16_777_619  # of FNV-1a in 32 bits
+_32_BITS = 0xFFFFFFFF
+
+
+class Lease(Protocol):
+    """Whose memory ids and values stand in."""
+
+    def check(self) -> None:
+        """Raises ValueError when it was given back."""
+
+
+class Ids:
+    """Texts at ``places`` (n,) of ``memory.EVERYTHING``, of ``sizes`` (n,) bytes in UTF-8.
+
+    One becomes a string when it is asked for. ``lease`` says whether the memory may still be read,
+    ``owner`` is kept alive for what stands in it.
+    """
+
+    __slots__ = ("_lease", "_owner", "places", "sizes")
+
+    def __init__(
+        self, places: Integers, sizes: Integers, *, lease: Lease | None = None, owner: object = None
+    ) -> None:
+        self.places, self.sizes, self._lease, self._owner = places, sizes, lease, owner
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __getitem__(self, at: int) -> str:
+        self.check()
+        return memory.text(int(self.places[at]), int(self.sizes[at])).decode()
+
+    def check(self) -> None:
+        """Raises ValueError when the memory is no longer ours."""
+        if self._lease is not None:
+            self._lease.check()
+
+
+def of(texts: Sequence[str] | Ids) -> Ids:
+    """``texts`` as places."""
+    if isinstance(texts, Ids):
+        return texts
+    encoded = [text.encode() for text in texts]
+    sizes = np.fromiter(map(len, encoded), np.int64, len(encoded))
+    array = np.frombuffer(b"".join(encoded) or b"\0", np.uint8)
+    places = np.cumsum(sizes) - sizes + memory.place_of(array)
+    return Ids(places, sizes, owner=array)
+
+
+class Slots:
+    """Numbers ids from 0 in the order in which they are added."""
+
+    def __init__(self) -> None:
+        self._table = np.zeros((_SMALLEST, 2), np.int64)  # hash, and slot + 1; 0 for none
+        self._arena: Bytes = np.empty(16 * _SMALLEST, np.uint8)
+        self._ends: Integers = np.zeros(_SMALLEST, np.int64)  # slot i stands from _ends[i] to _ends[i + 1]
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def find(self, ids: Ids) -> Integers:
+        """The slot of each id, shape (n,), -1 where it has none."""
+        ids.check()
+        found = np.empty(len(ids), np.int64)
+        _find(EVERYTHING, ids.places, ids.sizes, self._table, self._arena, self._ends, _BASIS, found)
+        return found
+
+    def add(self, ids: Ids) -> None:
+        """Give each of ``ids``, of which none has one, the next slot."""
+        ids.check()
+        first = self._count
+        self._make_room(first + len(ids), int(self._ends[first] + ids.sizes.sum()))
+        _add(EVERYTHING, ids.places, ids.sizes, self._table, self._arena, self._ends, first, _BASIS)
+        self._count += len(ids)
+
+    def keep(self, slots: Integers) -> None:
+        """Forget all but those in ``slots``, which are numbered anew in that order."""
+        starts, base = self._ends[slots], memory.place_of(self._arena)
+        kept = Ids(starts + base, self._ends[slots + 1] - starts, owner=self._arena)
+        fresh = Slots()
+        fresh.add(kept)
+        self._table, self._arena, self._ends = fresh._table, fresh._arena, fresh._ends
+        self._count = len(slots)
+
+    def _make_room(self, count: int, size: int) -> None:
+        if size > len(self._arena):
+            self._arena = _longer(self._arena, size)
+        if count >= len(self._ends):
+            self._ends = _longer(self._ends, count + 1)
+        places = len(self._table)
+        if 2 * count > places:
+            while 2 * count > places:
+                places *= 2
+            old, self._table = self._table, np.zeros((places, 2), np.int64)
+            _move(old, self._table)
+
+
+def _longer(array: npt.NDArray[N], least: int) -> npt.NDArray[N]:
+    longer: npt.NDArray[N] = np.empty(max(least, 2 * len(array)), array.dtype)
+    longer[: len(array)] = array
+    return longer
+
+
+def warm() -> None:
+    """Compile the table, or load what an earlier run compiled."""
+    slots = Slots()
+    slots.add(of([str(number) for number in range(_SMALLEST)]))
+    slots.find(of([""]))
+
+
+@jit
+def _hash(data: Bytes, start: int, size: int, basis: int) -> int:
+    found = basis
+    for at in range(start, start + size):
+        found = ((found ^ int(data[at])) * _PRIME) & _32_BITS
+    return found ^ (found >> 15)
+
+
+@jit
+def _same(data: Bytes, start: int, arena: Bytes, there: int, size: int) -> bool:
+    for at in range(size):
+        if data[start + at] != arena[there + at]:
+            return False
+    return True
+
+
+@jit
+def _find(
+    data: Bytes, places: Integers, sizes: Integers,
+    table: npt.NDArray[np.int64], arena: Bytes, ends: Integers, basis: int, found: Integers,
+) -> None:  # fmt: skip
+    last = len(table) - 1
+    for i in range(len(places)):
+        start, size = places[i], sizes[i]
+        hashed = _hash(data, start, size, basis)
+        at = hashed & last
+        found[i] = -1
+        while table[at, 1] != 0:
+            slot = table[at, 1] - 1
+            there = ends[slot]
+            alike = table[at, 0] == hashed and ends[slot + 1] - there == size
+            if alike and _same(data, start, arena, there, size):
+                found[i] = slot
+                break
+            at = (at + 1) & last
+
+
+@jit
+def _add(
+    data: Bytes, places: Integers, sizes: Integers,
+    table: npt.NDArray[np.int64], arena: Bytes, ends: Integers, first: int, basis: int,
+) -> None:  # fmt: skip
+    last = len(table) - 1
+    for i in range(len(places)):
+        start, size, end = places[i], sizes[i], ends[first + i]
+        for k in range(size):
+            arena[end + k] = data[start + k]
+        ends[first + i + 1] = end + size
+        hashed = _hash(data, start, size, basis)
+        at = hashed & last
+        while table[at, 1] != 0:
+            at = (at + 1) & last
+        table[at, 0] = hashed
+        table[at, 1] = first + i + 1
+
+
+@jit
+def _move(old: npt.NDArray[np.int64], new: npt.NDArray[np.int64]) -> None:
+    last = len(new) - 1
+    for i in range(len(old)):
+        if old[i, 1] != 0:
+            at = old[i, 0] & last
+            while new[at, 1] != 0:
+                at = (at + 1) & last
+            new[at, 0] = old[i, 0]
+            new[at, 1] = old[i, 1]

@@ -1,0 +1,96 @@
+"""Record batches of transactions read where they stand in memory: what the native source makes.
+
+Purpose: columns from librdkafka's buffers. What the compiled reader does not understand becomes bytes
+and goes through the same decoder that the plain source uses for everything.
+
+Not here: whose memory it is, and until when (``native_source``), what is understood (``jsonread``).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from sentinel_cli.engine import ids, memory
+from sentinel_cli.engine.columns import Columns
+from sentinel_cli.engine.ids import Ids, Integers, Lease
+from sentinel_cli.engine.jsonread import Read, Reader
+from sentinel_cli.engine.messages import Messages
+from sentinel_cli.streaming.batches import Poison, RecordBatch
+from sentinel_cli.streaming.codec import EARLIEST, LARGEST, LATEST, Decoder
+
+
+class InPlace:
+    """Makes record batches of transactions; ``decoder`` may be exchanged between two polls."""
+
+    def __init__(self, decoder: Decoder) -> None:
+        self.decoder = decoder  # and with it the reader
+
+    @property
+    def decoder(self) -> Decoder:
+        return self._decoder
+
+    @decoder.setter
+    def decoder(self, decoder: Decoder) -> None:
+        self._decoder = decoder
+        self._reader = Reader(decoder.record_features, earliest=EARLIEST, latest=LATEST, largest=LARGEST)
+
+    def __call__(
+        self, partition: int, messages: Messages, next_offset: int, lease: Lease | None
+    ) -> RecordBatch:
+        """The batch that ``messages`` of one partition are; it is good as long as ``lease``."""
+        read = self._reader.read(messages.places, messages.sizes, messages.arrived)
+        first = int(messages.offsets[0]) if len(messages) else next_offset
+        owner: Ids | None = None
+        poison: list[Poison] = []
+        if not read.understood.all():
+            owner, keep, poison = self._decode_rest(messages, read)
+            if poison:
+                read, messages = _only(keep, read, messages)
+        return RecordBatch(
+            partition=partition,
+            first_offset=first,
+            next_offset=next_offset,
+            users=Ids(read.users, read.user_sizes, lease=lease, owner=owner),
+            columns=Columns(read.rows, read.extra),
+            offsets=messages.offsets,
+            arrived=messages.arrived,
+            values=_Values(messages.places, messages.sizes, lease),
+            poison=poison,
+        )
+
+    def _decode_rest(self, messages: Messages, read: Read) -> tuple[Ids, npt.NDArray[np.bool_], list[Poison]]:
+        """Fill in the rows that were not understood. Answers who owns their user ids, which rows are
+        transactions, and the others."""
+        rest = np.flatnonzero(~read.understood)
+        values = [messages.value(at) for at in rest.tolist()]
+        decoded = self._decoder.decode(values, messages.arrived[rest])
+        good, users = rest[decoded.good], ids.of(decoded.users)
+        read.rows[good], read.extra[good] = decoded.columns.rows, decoded.columns.extra
+        read.users[good], read.user_sizes[good] = users.places, users.sizes
+        keep = read.understood.copy()
+        keep[good] = True
+        poison = [
+            Poison(int(messages.offsets[rest[i]]), messages.key(int(rest[i])), values[i], why)
+            for i, why in decoded.bad
+        ]
+        return users, keep, poison
+
+
+def _only(keep: npt.NDArray[np.bool_], read: Read, messages: Messages) -> tuple[Read, Messages]:
+    return (
+        Read(*(getattr(read, name)[keep] for name in read.__slots__)),
+        Messages(*(getattr(messages, name)[keep] for name in messages.__slots__)),
+    )
+
+
+class _Values:
+    """The records' bytes, each copied when it is asked for."""
+
+    def __init__(self, places: Integers, sizes: Integers, lease: Lease | None) -> None:
+        self._places, self._sizes, self._lease = places, sizes, lease
+
+    def __getitem__(self, at: int, /) -> bytes:
+        if self._lease is not None:
+            self._lease.check()
+        return memory.text(int(self._places[at]), int(self._sizes[at]))
