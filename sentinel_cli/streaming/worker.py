@@ -42,6 +42,7 @@ import numpy as np
 from profiles import layout
 from profiles.contract import Blocks, Save, Store, StoreAway
 from sentinel_cli.engine import kernel, scoring
+from sentinel_cli.engine.ids import Ids
 from sentinel_cli.engine.scorecard import Scorecard
 from sentinel_cli.engine.severity import Policy
 from sentinel_cli.errors import KafkaUnreachable, LostStateError, RedisUnreachable, SentinelError
@@ -281,7 +282,7 @@ class Worker:
         except TimeoutError:
             return
 
-    def _load(self, partition: Partition, users: list[str]) -> bool:
+    def _load(self, partition: Partition, users: list[str] | Ids) -> bool:
         """Step 2; False if the partition is no longer ours, or starts again."""
         missing = partition.missing(users)
         if not missing:
