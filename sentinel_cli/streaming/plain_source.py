@@ -42,10 +42,18 @@ class PlainSource(Generic[B]):
     """``Source`` over ``consumer`` (made by ``streaming.kafka.consumer`` with ``CONSUMER``) for one topic.
 
     ``make`` turns what one poll took of a partition into a batch: its number, its messages in order
-    (none at its end), and the offset after them.
+    (none at its end), and the offset after them. ``only`` are the partitions to read without joining the
+    group, which must have no other member.
     """
 
-    def __init__(self, consumer: Consumer, topic: str, make: Callable[[int, list[Message], int], B]) -> None:
+    def __init__(
+        self,
+        consumer: Consumer,
+        topic: str,
+        make: Callable[[int, list[Message], int], B],
+        only: list[int] | None = None,
+    ) -> None:
+        self._only = only
         self._make = make
         self._consumer = consumer
         self._topic = topic
@@ -68,6 +76,10 @@ class PlainSource(Generic[B]):
             listener.lost([p.partition for p in partitions])
             consumer.incremental_unassign(partitions)
 
+        if self._only is not None:
+            starts = listener.assigned(self._only)
+            self._consumer.assign([self._at(partition, starts[partition]) for partition in self._only])
+            return
         self._consumer.subscribe([self._topic], on_assign=assign, on_revoke=revoke, on_lost=lost)
 
     def poll(self, timeout: float, limit: int) -> list[B]:
@@ -82,12 +94,12 @@ class PlainSource(Generic[B]):
 
     def _after_assignment(self, messages: list[Message]) -> list[Message]:
         """A poll that handed out a partition may hold records from before it: they are asked for again."""
-        for partition in {_partition(m) for m in messages} & self._fresh.keys():
+        for partition in {partition_of(m) for m in messages} & self._fresh.keys():
             self.restart(partition, self._fresh[partition])
-        return [m for m in messages if _partition(m) not in self._fresh]
+        return [m for m in messages if partition_of(m) not in self._fresh]
 
     def _batches(self, messages: list[Message]) -> Iterator[B]:
-        for partition, group in groupby(messages, _partition):
+        for partition, group in groupby(messages, partition_of):
             run = list(group)
             records = [message for message in run if message.error() is None]
             if records:
@@ -97,11 +109,12 @@ class PlainSource(Generic[B]):
                 if error is not None and error.code() == KafkaError._PARTITION_EOF:
                     yield self._make(partition, [], offset_of(message))
                 elif error is not None:
-                    self._raise(message, error)
+                    self._raise(partition, message.offset(), error)
 
-    def _raise(self, message: Message, error: KafkaError) -> None:
+    def _raise(self, partition: int, offset: int | None, error: KafkaError) -> None:
         if error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
-            self._lost(message)
+            assert offset is not None, "librdkafka names the offset that it did not find"
+            self._lost(partition, offset)
         elif error.fatal() or not error.retriable():
             if error.code() in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC):
                 raise SentinelError(
@@ -111,8 +124,7 @@ class PlainSource(Generic[B]):
                 return
             raise SentinelError(f"Kafka stopped the consumer of {self._topic}: {error.str()}.")
 
-    def _lost(self, message: Message) -> None:
-        partition, wanted = _partition(message), offset_of(message)
+    def _lost(self, partition: int, wanted: int) -> None:
         first, end = self._watermarks(partition)
         if self.on_loss is not None:
             log.warning("%s-%d: going on at %d instead of %d", self._topic, partition, first, wanted)
@@ -122,9 +134,9 @@ class PlainSource(Generic[B]):
         where = f"{self._topic}, partition {partition}"
         if wanted < first:
             raise LostRangeError(
-                f"Kafka no longer has the offsets {wanted} to {first - 1} of {where}, which come next: they "
-                f"were deleted before they were processed. It begins at {first} now; nothing was skipped yet, "
-                "and `--accept-loss` goes on without them."
+                f"Kafka no longer has the offsets {wanted} to {first - 1} of {where}, which come next: "
+                f"they were deleted before they were processed. It begins at {first} now. Nothing was "
+                "skipped; `--accept-loss` goes on without them."
             )
         raise LostRangeError(
             f"Offset {wanted} comes next in {where}, and it ends at {end}: was the topic made anew, or does "
@@ -151,7 +163,7 @@ class PlainSource(Generic[B]):
     def _put_back(self, message: Message) -> None:
         """A record that was on its way when its partition was paused is asked for again."""
         if message.error() is None:
-            self._consumer.seek(TopicPartition(self._topic, _partition(message), offset_of(message)))
+            self._consumer.seek(TopicPartition(self._topic, partition_of(message), offset_of(message)))
 
     def restart(self, partition: int, offset: int | None) -> None:
         place = self._at(partition, offset)
@@ -160,8 +172,11 @@ class PlainSource(Generic[B]):
         except KafkaException:
             # Not fetching yet: assigned anew it begins there. No longer ours: the next poll says so.
             if any(p.partition == partition for p in self._consumer.assignment()):
-                self._consumer.incremental_unassign([place])
-                self._consumer.incremental_assign([place])
+                self._assign_anew(place)
+
+    def _assign_anew(self, place: TopicPartition) -> None:
+        self._consumer.incremental_unassign([place])
+        self._consumer.incremental_assign([place])
 
     def commit(self, offsets: dict[int, int]) -> None:
         places = [TopicPartition(self._topic, partition, offset) for partition, offset in offsets.items()]
@@ -205,7 +220,8 @@ class PlainSource(Generic[B]):
             raise SentinelError(
                 f"Kafka has no topic {self._topic!r}: create it with `sentinel topics create`."
             )
-        return {partition: self._watermarks(partition) for partition in known.partitions}
+        wanted = known.partitions if self._only is None else self._only
+        return {partition: self._watermarks(partition) for partition in wanted}
 
     def close(self) -> None:
         self._consumer.close()
@@ -224,7 +240,7 @@ PASSING = {
 }
 
 
-def _partition(message: Message) -> int:
+def partition_of(message: Message) -> int:
     partition = message.partition()
     return -1 if partition is None else partition
 
