@@ -56,7 +56,8 @@ def list_(
     from sentinel_cli.streaming import dead_letters
 
     context: Context = ctx.obj
-    found = dead_letters.overview(context.settings, topic.value, limit, dead_letters.wanted(where))
+    with progress.bar(context.err, "Reading"):
+        found = dead_letters.overview(context.settings, topic.value, limit, dead_letters.wanted(where))
     if json:
         emit_json(_document(found))
         return
@@ -100,7 +101,8 @@ def retry(
     name, chosen = topic.value, dead_letters.wanted(where)
     if not dry_run:
         retrying.check(context.settings)
-    waiting = dead_letters.overview(context.settings, name, 0, chosen)
+    with progress.bar(context.err, "Reading"):
+        waiting = dead_letters.overview(context.settings, name, 0, chosen)
     back_to = context.settings.topic(dead_letters.SOURCES[name])
     done = retrying.Retried()
     if not dry_run and waiting.waiting:

@@ -39,9 +39,6 @@ EARLIEST = 946_684_800_000_000  # 2000-01-01T00:00:00Z in microseconds
 MOST_AHEAD = 86_400_000_000
 LATEST = 4_102_444_800_000_000  # 2100-01-01T00:00:00Z, for records that carry no Kafka timestamp
 
-# Levels of nesting. A transaction needs two; serde and Protobuf stop near 100, Python's own stack at
-# a depth that depends on who calls.
-DEEPEST = 100
 # Bytes of a transaction: thirty times what the widest public data set needs (400 features), and little
 # enough that its alert fits into what Kafka takes by default, 1 MB.
 LARGEST = 262_144
@@ -86,7 +83,7 @@ class Decoder:
         self.record_features = record_features
         self._fields = set(Transaction.__struct_fields__)
         self._decode = msgspec.json.Decoder(_shape(record_features)).decode
-        self._scan = Scan([*self._fields, *record_features], DEEPEST, LARGEST)
+        self._scan = Scan([*self._fields, *record_features], faults.DEEPEST, LARGEST)
 
     def decode(self, values: list[bytes | None], arrived: npt.NDArray[np.int64]) -> Decoded:
         """``arrived`` (len(values),): Kafka's timestamps in milliseconds, -1 for none."""
@@ -126,8 +123,8 @@ class Decoder:
             return f"the record has {len(value):,} bytes, and a transaction at most {LARGEST:,}"
         if look & WIDE and (why := faults.not_utf8(value)):
             return why
-        if look & DEEP and _depth(value) > DEEPEST:
-            return f"the JSON is nested more than {DEEPEST} levels deep"
+        if look & DEEP and _depth(value) > faults.DEEPEST:
+            return faults.TOO_DEEP
         if look & TWICE and (name := self._twice(value)):
             return f"`{name}` stands twice in the record, and it is open which of them counts"
         return ""

@@ -12,6 +12,10 @@ import re
 
 # A reason is a Kafka header and a line of a log.
 LONGEST = 300
+# Levels of nesting. A transaction needs two; serde and Protobuf stop near 100, Python's own stack at
+# a depth that depends on who calls.
+DEEPEST = 100
+TOO_DEEP = f"the JSON is nested more than {DEEPEST} levels deep"
 # How much of what was found is quoted.
 QUOTED = 16
 
@@ -51,7 +55,7 @@ def reason(value: bytes | None, error: Exception) -> str:
     if not value.strip():
         return "the value is empty"
     if isinstance(error, RecursionError):
-        return "the JSON is nested too deeply"
+        return TOO_DEEP
     if isinstance(error, UnicodeDecodeError):
         return not_utf8(value)
     return _foreign(value) or _pointed(value, str(error))[:LONGEST]

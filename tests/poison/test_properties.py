@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sentinel_cli.streaming import faults
-from sentinel_cli.streaming.codec import DEEPEST, Decoder
+from sentinel_cli.streaming.codec import Decoder
+from sentinel_cli.streaming.faults import DEEPEST
 from tests.poison.kinds import BAD, FINE, RECORD, but, plus
 from tests.poison.oracle import ARRIVED, Judge, same_alone, same_elsewhere
 
