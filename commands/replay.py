@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Callable
 from dataclasses import asdict
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,8 +12,8 @@ import typer
 
 from sentinel_cli import progress
 from sentinel_cli.context import Context
-from sentinel_cli.errors import InputError, SentinelError, UsageError
-from sentinel_cli.options import JsonFlag, MappingFile, instant
+from sentinel_cli.errors import InputError, SentinelError
+from sentinel_cli.options import JsonFlag, MappingFile, duration, instant, is_duration
 from sentinel_cli.output import emit_json
 from sentinel_cli.records import rfc3339
 
@@ -23,8 +21,6 @@ if TYPE_CHECKING:
     from datasets.events import Events
     from sentinel_cli.streaming.replay_position import Position
     from sentinel_cli.streaming.replaying import Summary
-
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 def command(
@@ -93,7 +89,7 @@ def command(
     for note in whole.notes:
         context.err.print(note, markup=False)
     events = _between(whole, start, until, file)
-    order = replaying.Order(speed or None, limit, loop, _duration("--label-delay", label_delay))
+    order = replaying.Order(speed or None, limit, loop, duration("--label-delay", label_delay))
     settings = context.settings
     options = (how, start, until, label_delay, settings.prefix, settings.kafka.servers)
     place = replay_position.place(settings.home, file, *options)
@@ -142,20 +138,9 @@ def _position(context: Context, place: Path, of: int, *, resume: bool) -> Positi
 
 def _moment(option: str, text: str | None, first: int) -> int | None:
     """A time, or a duration since ``first``; in microseconds since 1970."""
-    if text is not None and _DURATION.fullmatch(text):
-        return first + _duration(option, text)
+    if text is not None and is_duration(text):
+        return first + duration(option, text)
     return instant(option, text)
-
-
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
-
-
-def _duration(option: str, text: str) -> int:
-    """Microseconds of "90s", "12h", "30d"."""
-    found = _DURATION.fullmatch(text)
-    if not found:
-        raise UsageError(f"{option} {text!r} is not a duration: write it as 90s, 15m, 12h, 30d or 2w.")
-    return timedelta(**{_UNITS[found[2]]: float(found[1])}) // timedelta(microseconds=1)
 
 
 def _listed(text: str | None) -> tuple[str, ...]:

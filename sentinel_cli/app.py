@@ -43,6 +43,7 @@ COMMANDS: dict[str, Entry] = {
     "top": Entry("Live view: throughput, lag, latency, alerts and their reasons.", SEE),
     "dlq": Entry("Records that could not be read: why, and back again.", SEE),
     "profiles": Entry("What is known about each user.", SEE),
+    "backtest": Entry("What would have been decided, and what that is worth.", DATA),
     "analyze": Entry("What a file of transactions holds, and what tells fraud in it.", DATA),
     "datasets": Entry("Import IEEE-CIS, describe a file, synthesize one.", DATA),
     "up": Entry("Start a local Kafka and Valkey, without Docker or Java.", KEEP),

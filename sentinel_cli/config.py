@@ -55,6 +55,7 @@ Database = Annotated[int, Field(ge=0), "a whole number of at least 0"]
 Milliseconds = Annotated[int, Field(ge=1, le=60_000), "milliseconds from 1 to 60000"]
 Port = Annotated[int, Field(ge=1, le=65_535), "a port from 1 to 65535"]
 Score = Annotated[float, Field(ge=0, le=1), "a number from 0 to 1"]
+Price = Annotated[float, Field(ge=0, allow_inf_nan=False), "a number of at least 0"]
 Switch = Annotated[bool, "true or false"]
 FilePath = Annotated[Path | None, "the path of a file"]
 Secret = Annotated[SecretStr | None, "text"]
@@ -136,6 +137,14 @@ class RespondSettings(Table):
     batch_size: Count = Field(1_000, description="Most alerts between two saves.")
 
 
+class CostSettings(Table):
+    """What decisions cost, in units of currency; `sentinel backtest` adds them up."""
+
+    review: Price = Field(5.0, description="What looking at one alert costs.")
+    declined: Score = Field(0.1, description="Part of a declined honest purchase's amount that is lost.")
+    chargeback: Price = Field(25.0, description="Fee of one missed fraud, beside its amount.")
+
+
 class Settings(BaseSettings):
     """All settings, read-only. A program gives its own as flags: ``Settings(prefix="staging")``."""
 
@@ -144,7 +153,7 @@ class Settings(BaseSettings):
     env: Environment = Field("development", description="What this is; decides how long topics are kept.")
     prefix: Prefix = Field("", description="Put before every topic and Redis key.")
     log_level: LogLevel = Field("INFO", description="The least severe messages that are logged.")
-    fraud_threshold: Score = Field(0.7, description="Score from which on a transaction is an alert.")
+    fraud_threshold: Score = Field(0.3, description="Score from which on a transaction is an alert.")
     delivery: Delivery = Field(
         "idempotent", description="Whether a crash may repeat an alert, with the same id, on its topic."
     )
@@ -153,6 +162,7 @@ class Settings(BaseSettings):
     redis: RedisSettings = RedisSettings()
     detect: DetectSettings = DetectSettings()
     respond: RespondSettings = RespondSettings()
+    costs: CostSettings = CostSettings()
     # Where to look for the rest: these come from flags and the environment, never from a file.
     home: Annotated[Path, AfterValidator(_absolute), "the path of a folder"] = Field(
         default_factory=sources.default_home

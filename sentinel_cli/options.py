@@ -7,6 +7,7 @@ Not here: options of a single command (its own file), and the global ones (`app`
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
@@ -53,3 +54,19 @@ def instant(option: str, text: str | None) -> int | None:
     except ValueError as error:
         raise UsageError(f"{option} {text!r} is not a time: write it as 2026-01-31T12:00:00Z.") from error
     return ((time if time.tzinfo else time.replace(tzinfo=UTC)) - EPOCH) // timedelta(microseconds=1)
+
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
+
+
+def is_duration(text: str) -> bool:
+    return _DURATION.fullmatch(text) is not None
+
+
+def duration(option: str, text: str) -> int:
+    """Microseconds of "90s", "12h", "30d". Raises UsageError."""
+    found = _DURATION.fullmatch(text)
+    if not found:
+        raise UsageError(f"{option} {text!r} is not a duration: write it as 90s, 15m, 12h, 30d or 2w.")
+    return timedelta(**{_UNITS[found[2]]: float(found[1])}) // timedelta(microseconds=1)

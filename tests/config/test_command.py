@@ -26,7 +26,7 @@ def test_show_json_is_one_document_with_secrets_masked(
     assert main(["config", "show", "--json"]) == 0
     shown = json.loads(capsys.readouterr().out)
     assert shown["redis.password"] == {"value": "********", "origin": "environment SENTINEL_REDIS_PASSWORD"}
-    assert shown["fraud_threshold"] == {"value": 0.7, "origin": "default"}
+    assert shown["fraud_threshold"] == {"value": 0.3, "origin": "default"}
 
 
 def test_check_names_what_it_read(capsys: pytest.CaptureFixture[str]) -> None:

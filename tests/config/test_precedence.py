@@ -71,7 +71,7 @@ def test_the_eleven_names_that_users_already_have() -> None:
 
 
 SAMPLES = {
-    "delivery": "transactional",
+    "delivery": "transactional", "fraud_threshold": "0.5", "costs.declined": "0.5",
     "env": "staging", "log_level": "ERROR", "kafka.properties": '{"a.b": "1"}', "redis.options": '{"a": 1}',
     "redis.ssl": "true", "redis.cluster": "true", "kafka.schema_registry_url": "http://registry:8081",
 }  # fmt: skip
@@ -84,7 +84,7 @@ def test_every_setting_has_a_variable(
     if key in {("config",), ("profile",)}:
         Path("7").write_text("[profiles.7]\n")
         monkeypatch.setenv("SENTINEL_CONFIG", "7")
-    monkeypatch.setenv(variable, SAMPLES.get(".".join(key), "7" if key != ("fraud_threshold",) else "0.5"))
+    monkeypatch.setenv(variable, SAMPLES.get(".".join(key), "7"))
     origins = {each.origin for each in config.explain()}
     assert f"environment {variable}" in origins
 

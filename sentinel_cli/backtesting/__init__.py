@@ -1,0 +1,1 @@
+"""Decisions on what has happened already, and what they would have been worth."""

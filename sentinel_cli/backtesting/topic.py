@@ -1,0 +1,164 @@
+"""Transactions that stand on a topic, and their labels from theirs, read into memory.
+
+Purpose: `sentinel backtest transactions --since 2h`.
+
+Design: a consumer that is assigned by hand, from an offset or a time to where each partition ends now.
+It joins no group, commits nothing and knows no Redis: live state cannot notice it. Records are decoded
+by the detector's own decoder; its dead letters are left out here too.
+
+Not here: judging (`measuring`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from itertools import groupby
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from pyarrow import compute
+
+from sentinel_cli.backtesting.transactions import NO_LABEL, Transactions, truth_of
+from sentinel_cli.config import Settings
+from sentinel_cli.engine.columns import TRANSACTION
+from sentinel_cli.errors import InputError, KafkaUnreachable
+from sentinel_cli.records import Label
+from sentinel_cli.streaming import kafka, topics
+from sentinel_cli.streaming.codec import Decoded, Decoder
+from sentinel_cli.streaming.plain_source import arrived_ms, offset_of
+from sentinel_cli.watching.ends import bounds
+
+_AT_ONCE = 10_000
+_PATIENCE_S = 20.0  # without a record, though there are more
+_ANSWER_WITHIN = 10.0
+# The end of a partition is an event: a transaction's markers lie before it and are no records.
+_CONSUMER = {"enable.partition.eof": True}
+
+
+class _Id(msgspec.Struct, gc=False):
+    transaction_id: str
+
+
+def read(
+    settings: Settings,
+    name: str,
+    since: int | None,
+    record_features: tuple[str, ...],
+    advance: Callable[[int], None] = lambda _: None,
+) -> Transactions:
+    """What Kafka received on topic ``name`` at ``since`` (microseconds since 1970; None: all) or later.
+
+    Raises KafkaUnreachable, and InputError for a topic without transactions.
+    """
+    kafka.reachable(settings)
+    topic = settings.topic(name)
+    decoder, id_of = Decoder(record_features), msgspec.json.Decoder(_Id).decode
+    parts: list[Decoded] = []
+    ids: list[str] = []
+    left_out = 0
+    for messages in _records(settings, topic, since):
+        values = [message.value() for message in messages]
+        decoded = decoder.decode(values, np.array([arrived_ms(message) for message in messages], np.int64))
+        parts.append(decoded)
+        ids += [id_of(values[at]).transaction_id for at in decoded.good]  # type: ignore[arg-type]
+        left_out += len(decoded.bad)
+        advance(len(messages))
+    if not ids:
+        raise InputError(f"{topic} holds no transactions from that time on: give an earlier --since.")
+    labels = _labels(settings, since)
+    return _joined(topic, parts, ids, record_features, labels, left_out)
+
+
+def _joined(
+    topic: str,
+    parts: list[Decoded],
+    ids: list[str],
+    record_features: tuple[str, ...],
+    labels: dict[str, Label],
+    left_out: int,
+) -> Transactions:
+    user = compute.dictionary_encode(pa.array([each for part in parts for each in part.users], pa.string()))
+    slots = user.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    rows = np.concatenate([part.columns.rows for part in parts] or [np.empty(0, TRANSACTION)])
+    extra = np.concatenate([part.columns.extra for part in parts])
+    found = [labels.get(each) for each in ids]
+    label = np.array([NO_LABEL if each is None else each.is_fraud for each in found], np.int8)
+    words = [("", "") if each is None else (each.scenario, each.episode_id) for each in found]
+    scenario, episode = (pa.array(column, pa.string()) for column in zip(*words, strict=True))
+    notes = []
+    if missing := int((label == NO_LABEL).sum()):
+        notes.append(f"{missing:,} transactions have no label: they are scored, and count in no rate.")
+    if left_out:
+        notes.append(f"{left_out:,} records are no transactions, and left out.")
+    return Transactions(
+        source=topic,
+        users=user.dictionary,
+        user=slots,
+        ids=pa.array(ids, pa.string()),
+        rows=rows,
+        extra={name: extra[:, k] for k, name in enumerate(record_features)},
+        truth=truth_of(label, scenario, episode, slots),
+        left_out=left_out,
+        notes=notes,
+    )
+
+
+def _labels(settings: Settings, since: int | None) -> dict[str, Label]:
+    """By transaction; the latest word counts."""
+    decode = msgspec.json.Decoder(Label).decode
+    labels: dict[str, Label] = {}
+    for messages in _records(settings, settings.topic(topics.LABELS), since):
+        for message in messages:
+            with suppress(msgspec.MsgspecError):  # what is no label says nothing about any transaction
+                label = decode(message.value() or b"")
+                labels[label.transaction_id] = label
+    return labels
+
+
+def _records(settings: Settings, topic: str, since: int | None) -> Iterator[list[Message]]:
+    """Up to where the topic ends now, in runs of one partition; each partition in its order."""
+    consumer = kafka.consumer(settings, kafka.group(settings, "backtest"), **_CONSUMER)
+    try:
+        starts, ends = _range(consumer, topic, since)
+        left = {p for p, end in ends.items() if starts[p] < end}
+        consumer.assign([TopicPartition(topic, p, starts[p]) for p in sorted(left)])
+        while left:
+            messages = consumer.consume(1, _PATIENCE_S)
+            if not messages:
+                raise KafkaUnreachable(f"Kafka hands out no more of {topic}, though it holds more.")
+            messages += consumer.consume(_AT_ONCE, 0)
+            for partition, run in groupby(messages, lambda message: message.partition() or 0):
+                yield from _before(list(run), partition, ends[partition], left)
+    except KafkaException as error:
+        raise KafkaUnreachable(f"Kafka does not hand out {topic}: {error.args[0].str()}.") from error
+    finally:
+        consumer.close()
+
+
+def _before(messages: list[Message], partition: int, end: int, left: set[int]) -> Iterator[list[Message]]:
+    """The records below ``end``; ``partition`` is no longer ``left`` once it was reached."""
+    records = []
+    for message in messages:
+        error = message.error()
+        if error is not None and error.code() != KafkaError._PARTITION_EOF:
+            raise KafkaException(error)
+        offset = offset_of(message)
+        if error is None and offset < end:
+            records.append(message)
+        if offset + (error is None) >= end:
+            left.discard(partition)
+    if records:
+        yield records
+
+
+def _range(consumer: Consumer, topic: str, since: int | None) -> tuple[dict[int, int], dict[int, int]]:
+    """First offset and end of every partition."""
+    starts, ends = bounds(consumer, topic)
+    if since is None:
+        return starts, ends
+    asked = [TopicPartition(topic, partition, since // 1_000) for partition in starts]
+    found = consumer.offsets_for_times(asked, timeout=_ANSWER_WITHIN)
+    return {p.partition: ends[p.partition] if p.offset < 0 else p.offset for p in found}, ends
