@@ -9,9 +9,10 @@ says goes to a log.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,23 @@ from sentinel_cli.errors import SentinelError
 
 # Seconds. A worker saves and leaves within one; when its servers are away it would try for longer.
 LEAVES_WITHIN_S = 3.0
+PYTHON = (sys.executable, "-P")
 
 
 class Child:
-    """``sentinel NAME ARGUMENTS --json`` with ``flags``, settings by their dotted names."""
+    """``sentinel NAME ARGUMENTS --json`` with ``flags``, settings by their dotted names; and where they
+    have no flag, by their names in the ``environment``. ``python`` may put a profiler before it."""
 
-    def __init__(self, name: str, flags: Mapping[str, object], arguments: list[str], log: Path) -> None:
+    def __init__(
+        self,
+        name: str,
+        flags: Mapping[str, object],
+        arguments: list[str],
+        log: Path,
+        *,
+        environment: Mapping[str, str] | None = None,
+        python: Sequence[str] = PYTHON,
+    ) -> None:
         self.name, self._log, self._asked = name, log, False
         given = [
             part
@@ -36,12 +48,17 @@ class Child:
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("wb") as said:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "sentinel_cli.tethered", *given, name, *arguments, "--json"],
+                [*python, "-m", "sentinel_cli.tethered", *given, name, *arguments, "--json"],
+                env={**os.environ, **(environment or {})},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=said,
                 start_new_session=True,
             )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     @property
     def ended(self) -> bool:

@@ -1,4 +1,4 @@
-"""One demo at a time for each home folder."""
+"""One demo, and one benchmark, at a time for each home folder."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sentinel_cli.errors import SentinelError
 
 
 @contextmanager
-def alone(path: Path) -> Iterator[None]:
+def alone(path: Path, what: str = "demo") -> Iterator[None]:
     """Hold the lock on ``path``; the kernel drops it with this process, however that ends.
 
     Raises SentinelError, naming the process, when another one holds it.
@@ -24,7 +24,7 @@ def alone(path: Path) -> Iterator[None]:
         except BlockingIOError:
             file.seek(0)
             raise SentinelError(
-                f"A demo is running already (process {file.read().strip() or 'unknown'}): "
+                f"A {what} is running already (process {file.read().strip() or 'unknown'}): "
                 "end it with Ctrl-C there, or wait until it has ended."
             ) from None
         file.truncate(0)

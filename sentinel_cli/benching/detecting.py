@@ -1,0 +1,156 @@
+"""`sentinel bench detect`: transactions a second, exactly once, with everything already waiting.
+
+Purpose: in each round the raw drain of the topic, then the detector over the same records from
+nothing: no profile, a group of its own. Whether it did all of it is checked each time: a figure that
+was reached by leaving something out is an error, not a figure.
+
+What is in a figure: ``tps`` counts from the group's assignment to the last save. Starting Python,
+loading the compiled kernel and the broker's rebalance come before that and stand in ``start_s``.
+``cpu_us_per_tx`` is all threads of the worker, user and system. The broker's and Redis's share, where
+they run here, is told as well, since all of it shares the machine.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, cast
+
+import psutil
+
+from sentinel_cli.benching import figures
+from sentinel_cli.benching.draining import drain
+from sentinel_cli.benching.trial import Filled, Ran, Trial
+from sentinel_cli.errors import SentinelError
+from sentinel_cli.streaming import topics
+
+Source = Literal["auto", "native", "plain"]
+Delivery = Literal["idempotent", "transactional"]
+
+
+@dataclass(frozen=True)
+class Way:
+    """How the detector runs."""
+
+    source: Source = "auto"
+    delivery: Delivery = "idempotent"
+    workers: int = 1
+
+    def environment(self, trial: Trial) -> dict[str, str]:
+        return trial.environment(SENTINEL_KAFKA_SOURCE=self.source, SENTINEL_DELIVERY=self.delivery)
+
+    def arguments(self) -> list[str]:
+        return ["--exit-at-end", "--workers", str(self.workers)]
+
+
+def measure(trial: Trial, filled: Filled, way: Way, rounds: int) -> dict[str, Any]:
+    """``rounds`` rounds over what was ``filled``. Raises SentinelError when one left something out."""
+    drain(trial.settings, trial.topic(topics.TRANSACTIONS))  # warms the broker, and counts for nothing
+    measured = []
+    for number in range(1, rounds + 1):
+        measured.append(_round(trial, filled, way))
+        trial.say(f"  {number} of {rounds}: {_sentence(measured[-1])}")
+    return {
+        "bench": "detect",
+        **asdict(way),
+        "source": measured[-1]["source"],
+        **figures.summary([_numbers(each) for each in measured]),
+        **asdict(filled.shape),
+        "alerts": filled.alerts,
+        "partitions": len(trial.ends(topics.TRANSACTIONS)),
+        "broker": trial.broker,
+        "redis": trial.store,
+    }
+
+
+def profile(trial: Trial, way: Way) -> None:
+    """One more run under a profiler, over what is there."""
+    trial.forget()
+    trial.profile("detect", way.arguments(), way.environment(trial), topics.TRANSACTIONS)
+
+
+def _round(trial: Trial, filled: Filled, way: Way) -> dict[str, Any]:
+    trial.forget()
+    raw = drain(trial.settings, trial.topic(topics.TRANSACTIONS))
+    before = _Servers(trial)
+    ran = trial.run("detect", way.arguments(), way.environment(trial), topics.TRANSACTIONS)
+    _check(ran, filled)
+    document = ran.document
+    tps = document["processed"] / (document["elapsed_s"] - document["assigned_s"])
+    return {
+        "source": document.get("source", way.source),
+        "tps": round(tps),
+        "raw_drain_tps": round(raw.tps),
+        "ratio_to_raw": figures.rounded(tps / raw.tps),
+        "cpu_us_per_tx": document["cpu_us_per_tx"],
+        "raw_drain_cpu_us": figures.rounded(raw.cpu_us),
+        "peak_rss_mb": round(ran.memory_mb),
+        "start_s": figures.rounded(ran.start_s),
+        **before.since(filled.shape.records),
+    }
+
+
+def _check(ran: Ran, filled: Filled) -> None:
+    """Everything was scored, and alerts are those that had to be."""
+    did = ran.document
+    found = (did["processed"], did["alerts"], did["dead_letters"], did["duplicates"])
+    if found != (filled.shape.records, filled.alerts, 0, 0):
+        raise SentinelError(
+            f"The detector did {did['processed']:,} of {filled.shape.records:,} transactions and raised "
+            f"{did['alerts']:,} of {filled.alerts:,} alerts, with {did['dead_letters']:,} dead letters and "
+            f"{did['duplicates']:,} duplicates: that is no figure but a bug, please report it."
+        )
+
+
+class _Servers:
+    """What the servers have used so far: Redis says it itself, a broker's process is looked at."""
+
+    def __init__(self, trial: Trial) -> None:
+        self._trial = trial
+        self._redis = self._asked()
+        self._broker = self._looked_at()
+
+    def since(self, records: int) -> dict[str, float]:
+        """Of each transaction: microseconds of CPU, bytes to Redis; and what a profile takes there."""
+        now = self._asked()
+        keys = max(now["keys"] - self._redis["keys"], 1)
+        found = {
+            "redis_cpu_us_per_tx": (now["cpu"] - self._redis["cpu"]) / records * 1e6,
+            "redis_bytes_per_tx": (now["bytes"] - self._redis["bytes"]) / records,
+            "redis_bytes_per_profile": (now["memory"] - self._redis["memory"]) / keys,
+        }
+        broker = self._looked_at()
+        if broker and self._broker:
+            found["broker_cpu_us_per_tx"] = (broker - self._broker) / records * 1e6
+        return {name: figures.rounded(value) for name, value in found.items()}
+
+    def _asked(self) -> dict[str, float]:
+        """Sums over the nodes, if there are several."""
+        told = cast("Any", self._trial.client).info()
+        nodes = [told] if "used_memory" in told else list(told.values())
+        return {
+            "cpu": sum(node["used_cpu_sys"] + node["used_cpu_user"] for node in nodes),
+            "bytes": sum(node["total_net_input_bytes"] for node in nodes),
+            "memory": sum(node["used_memory"] for node in nodes),
+            "keys": sum(
+                each["keys"] for node in nodes for name, each in node.items() if name.startswith("db")
+            ),
+        }
+
+    def _looked_at(self) -> float:
+        if self._trial.running is not None:
+            with suppress(psutil.NoSuchProcess):
+                times = psutil.Process(self._trial.running.server("kafka").pid).cpu_times()
+                return float(times.user + times.system)
+        return 0.0
+
+
+def _numbers(measured: dict[str, Any]) -> dict[str, float]:
+    return {name: value for name, value in measured.items() if isinstance(value, int | float)}
+
+
+def _sentence(measured: dict[str, Any]) -> str:
+    return (
+        f"{measured['tps']:,} a second, {measured['ratio_to_raw']:.2f} of the raw drain's "
+        f"{measured['raw_drain_tps']:,}, {measured['cpu_us_per_tx']:.2f} µs of CPU each"
+    )
