@@ -17,7 +17,7 @@ PROJECT := --no-deps --no-build-isolation --editable .
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format fuzz bench warm reference constraints clean
+.PHONY: help demo test chaos lint format fuzz bench warm reference constraints clean
 
 help: ## Show this list.
 	@sed -n 's/^\([a-z][a-z]*\):.*## \(.*\)/  make \1  \2/p' Makefile | awk '{n=$$2; $$1=$$2=""; printf "  make %-12s%s\n", n, $$0}'
@@ -27,6 +27,9 @@ demo: warm ## Watch fraud being caught on a real Kafka and Valkey (SECONDS=20 en
 
 test: warm ## Run every test, in memory and on the local stack.
 	@$(BIN)/python -m pytest
+
+chaos: warm ## Kill, starve and send back in time whatever can be, and compare with what must be.
+	@CHAOS=full $(BIN)/python -m pytest tests/chaos
 
 lint: $(INSTALLED) ## Check style, types, layers and dependencies.
 	$(BIN)/ruff check .

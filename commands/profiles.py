@@ -116,6 +116,34 @@ def rebuild(ctx: typer.Context, json: JsonFlag = False, yes: Yes = False, dry_ru
         context.out.print(f"Profiles made again from {processed:,} transactions.")
 
 
+@app.command()
+def move(ctx: typer.Context, json: JsonFlag = False, yes: Yes = False, dry_run: DryRun = False) -> None:
+    """Let profiles follow their users after `transactions` got more partitions.
+
+    With the detectors stopped: scores what the old partitions still hold, then takes each profile to the
+    partition that its user's records are on now. The number of partitions must be a multiple of the old one.
+    """
+    from sentinel_cli.streaming import moving, processes
+
+    context: Context = ctx.obj
+    found = moving.growth(context.settings)
+    moved = 0
+    if found:
+        context.err.print(found.sentence())
+        moving.ready(context.settings, found)
+    if found and not dry_run:
+        confirm("Finish the old partitions and move profiles?", yes=yes)
+        processes.run_workers([moving.Drain(context.settings, found)])
+        moving.ready(context.settings, found)
+        moved = moving.move(context.settings, found)
+    if json:
+        emit_json({"from": found and found.before, "to": found and found.now, "moved": moved})
+    elif not found:
+        context.out.print("Nothing to move: profiles are laid out for the partitions that there are.")
+    else:
+        context.out.print(f"{moved:,} profiles moved.")
+
+
 def _store(context: Context) -> tuple[Client, Keys]:
     from profiles import connection
     from profiles.keys import Keys

@@ -23,6 +23,15 @@ class Keys:
         """The next offset to process: everything below it is in the profiles."""
         return f"{self._tag(partition)}:offset"
 
+    def topic_id(self, partition: int) -> str:
+        """Kafka's identity of the topic that the offset is of."""
+        return f"{self._tag(partition)}:topic"
+
+    def partitions(self) -> str:
+        """The numbers of partitions that the topic has had, the latest last, as a JSON list: by the
+        latest one the profiles are laid out."""
+        return f"{self.prefix}:{self.topic}:partitions"
+
     def profile(self, partition: int, user_id: str) -> str:
         return f"{self._tag(partition)}:profile:{user_id}"
 

@@ -16,7 +16,12 @@ _32_BITS = 0xFFFFFFFF
 
 def partition_of(user_id: str, partitions: int) -> int:
     """The partition of ``user_id`` on a topic of ``partitions``."""
-    return (murmur2(user_id.encode()) & 0x7FFFFFFF) % partitions
+    return positive(user_id) % partitions
+
+
+def positive(user_id: str) -> int:
+    """The hash that the partition is a remainder of, 31 bits."""
+    return murmur2(user_id.encode()) & 0x7FFFFFFF
 
 
 def murmur2(key: bytes) -> int:

@@ -7,6 +7,9 @@ Design: WATCH on the offset is the fence: a worker that lost the partition finds
 finds at EXEC that somebody wrote it, and writes nothing. One MSET for all rows, because a SET each
 costs Redis eleven times as much. Values are rows as they are in memory (``layout``).
 
+Beside the offset stands the identity of the topic that it is of, which Kafka gives a topic when it is
+made: a topic that was deleted and made again has other records at the same offsets.
+
 Not here: retries and what to do after a refusal (``sentinel_cli.streaming.worker``).
 """
 
@@ -21,6 +24,7 @@ from profiles import blocks, layout
 from profiles.connection import Client
 from profiles.contract import Blocks, Loaded, Save, StoreAway
 from profiles.keys import Keys
+from sentinel_cli.errors import LostRangeError
 
 # What a server says while it is away, full, loading or demoted: conditions that pass.
 PASSING = (
@@ -40,15 +44,29 @@ T = TypeVar("T")
 
 
 class RedisStore:
-    """``Store`` on a Redis or Valkey, alone or as a cluster."""
+    """``Store`` on a Redis or Valkey, alone or as a cluster, for the topic with this ``topic_id``, empty
+    where Kafka does not say. ``start_over``: what follows a topic made anew is its beginning."""
 
-    def __init__(self, client: Client, keys: Keys) -> None:
+    def __init__(self, client: Client, keys: Keys, topic_id: str = "", *, start_over: bool = False) -> None:
         self._client: Any = client
         self._keys = keys
+        self._topic_id = topic_id.encode()
+        self._start_over = start_over
 
     def start(self, partition: int) -> tuple[int | None, int]:
-        keys = [self._keys.offset(partition), self._keys.blocks_applied(partition)]
-        offset, applied = away(lambda: self._client.mget(keys))
+        """Raises LostRangeError when the offset is of another topic of this name."""
+        key = self._keys
+        keys = [key.offset(partition), key.blocks_applied(partition), key.topic_id(partition)]
+        offset, applied, topic_id = away(lambda: self._client.mget(keys))
+        if topic_id is not None and self._topic_id and topic_id != self._topic_id:
+            if not self._start_over:
+                raise LostRangeError(
+                    f"{key.topic} was made anew since offset {int(offset)} of partition {partition} was "
+                    "reached: what the old one still held is lost. `--accept-loss` takes the new one from "
+                    "its beginning, and keeps the profiles."
+                )
+            self.save(Save(partition, int(offset), 0, [], layout.empty(0), int(applied)))
+            return self.start(partition)
         return _number(offset), _number(applied) or 0
 
     def load(self, partition: int, users: list[str]) -> Loaded:
@@ -91,6 +109,8 @@ class RedisStore:
             self._keys.blocks_applied(partition),
             save.blocks,
         ]
+        if self._topic_id:
+            pairs += [self._keys.topic_id(partition), self._topic_id]
         prefix = self._keys.profile(partition, "")
         for user, row in zip(save.users, layout.to_bytes(save.rows), strict=True):
             pairs.append(prefix + user)

@@ -59,6 +59,15 @@ class Decoded:
     columns: Columns
     bad: list[tuple[int, str]]
 
+    def without(self, found: dict[int, str]) -> Decoded:
+        """The same with the rows in ``found`` among the bad ones, for the reasons there."""
+        if not found:
+            return self
+        keep = [row for row in range(len(self.good)) if row not in found]
+        bad = [*self.bad, *((self.good[row], why) for row, why in found.items())]
+        columns = Columns(self.columns.rows[keep], self.columns.extra[keep])
+        return Decoded([self.good[i] for i in keep], [self.users[i] for i in keep], columns, sorted(bad))
+
 
 @dataclass(slots=True)
 class _Sorted:

@@ -25,10 +25,11 @@ from profiles.redis_store import RedisStore
 from sentinel_cli.config import Settings
 from sentinel_cli.engine import scorecard, scoring, severity
 from sentinel_cli.errors import ScorecardError
-from sentinel_cli.streaming import kafka, topics, transactor
+from sentinel_cli.streaming import footing, kafka, topics, transactor
 from sentinel_cli.streaming.batches import SystemClock
 from sentinel_cli.streaming.codec import Decoder
 from sentinel_cli.streaming.columnar import Columnar
+from sentinel_cli.streaming.footing import FootedStore
 from sentinel_cli.streaming.plain_source import CONSUMER, PlainSource
 from sentinel_cli.streaming.poison import LARGEST_RECORD
 from sentinel_cli.streaming.sink import KafkaSink
@@ -63,12 +64,14 @@ class Job:
 
     ``rebuild``: make lost profiles again up to the group's offset in Kafka, and say nothing that was
     said before. ``accept_loss``: go on behind records that Kafka deleted before they were processed.
+    ``only``: these partitions, without joining the group, whatever the topic has grown to.
     """
 
     index: int = 0
     exit_at_end: bool = False
     rebuild: bool = False
     accept_loss: bool = False
+    only: list[int] | None = None
 
 
 def run(
@@ -92,11 +95,11 @@ def run(
     connection.reachable(client)
     scoring.warm(report)
     topic, group = settings.topic(topics.TRANSACTIONS), kafka.group(settings)
-    columnar = Columnar(Decoder(card.record_features))
+    store = _store(settings, client, job)
+    columnar = Columnar(Decoder(card.record_features), footing.homes(client, _keys(settings)))
     consumer = kafka.consumer(settings, group, **CONSUMER, **kafka.member(settings, job.index))
-    source = PlainSource(consumer, topic, columnar)
+    source = PlainSource(consumer, topic, columnar, job.only)
     producer, transact = _producer(settings, consumer, group, job)
-    store = RedisStore(client, Keys(settings.redis_prefix, topic))
     with ThreadPoolExecutor(1, thread_name_prefix="save") as executor:
         worker = Worker(
             _plan(settings, job),
@@ -116,6 +119,17 @@ def run(
         herald = _Herald(worker, began, tell, reload)
         worker.run(until_end=job.exit_at_end or job.rebuild, each_turn=herald)
     return _summary(worker, began)
+
+
+def _keys(settings: Settings) -> Keys:
+    return Keys(settings.redis_prefix, settings.topic(topics.TRANSACTIONS))
+
+
+def _store(settings: Settings, client: connection.Client, job: Job) -> RedisStore:
+    keys = _keys(settings)
+    if job.only is not None:
+        return RedisStore(client, keys, topics.identity(settings, topics.TRANSACTIONS))
+    return FootedStore(settings, client, keys, start_over=job.accept_loss)
 
 
 def _producer(

@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient, ClusterMetadata, ConfigResource, NewTopic, ResourceType
 
 from sentinel_cli.errors import KafkaUnreachable, SentinelError
@@ -133,6 +133,20 @@ def partitions(settings: Settings, name: str) -> int:
     if found is None:
         raise SentinelError(f"Kafka has no topic {full!r}: create it with `sentinel topics create`.")
     return len(found.partitions)
+
+
+def identity(settings: Settings, name: str) -> str:
+    """Kafka's own id of a topic of the table, another one when it is made again; empty on the mock cluster.
+    Raises KafkaUnreachable, or SentinelError without the topic."""
+    full, cluster = settings.topic(name), kafka.reachable(settings)
+    if kafka.is_mock(cluster):
+        return ""
+    client = kafka.admin(settings)
+    try:
+        asked = client.describe_topics(TopicCollection([full]), request_timeout=8.0)
+        return str(asked[full].result().topic_id)
+    except KafkaException as error:
+        raise _refused(f"describe topic {full}", error) from error
 
 
 def largest_record(settings: Settings, name: str) -> int | None:

@@ -55,15 +55,16 @@ def compute(runs: Iterable[list[Message]], topic: str, threshold: float) -> Refe
         for at in range(0, len(run), AT_ONCE):
             part = run[at : at + AT_ONCE]
             batch = make(part[0].partition() or 0, part, (part[-1].offset() or 0) + 1)
-            new = [user for user in dict.fromkeys(batch.users) if user not in slots]
+            users = [batch.users[row] for row in range(len(batch.users))]
+            new = [user for user in dict.fromkeys(users) if user not in slots]
             slots.update({user: len(slots) + k for k, user in enumerate(new)})
             rows = np.concatenate([rows, layout.empty(len(new))])
-            mine = np.array([slots[user] for user in batch.users], np.int64)
+            mine = np.array([slots[user] for user in users], np.int64)
             scored = scoring.score(rows, mine, batch.columns, card, threshold)
             for alert in alerts.of_batch(batch, scored, topic, card, policy):
                 found.alerts[alert.alert_id] = digest(msgspec.json.encode(alert))
             found.dead |= {(batch.partition, bad.offset) for bad in batch.poison}
-            found.records += len(batch.users)
+            found.records += len(users)
     stored = layout.to_bytes(rows)
     found.rows = {user: stored[slot] for user, slot in slots.items()}
     return found

@@ -8,6 +8,7 @@ Not here: the faults (``test_*``), what must be (``reference``).
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import random
@@ -58,12 +59,14 @@ def until(condition: Callable[[], object], what: str, within: float = PATIENCE) 
 
 
 class Traffic(threading.Thread):
-    """Transactions at ``rate`` a second until ``finish``, at least ``count``; one in 500 is broken."""
+    """Records at ``rate`` a second until ``finish``, at least ``count``; one in 500 is broken."""
+
+    topic = topics.TRANSACTIONS
 
     def __init__(self, settings: Settings, count: int, rate: float, seed: int) -> None:
         super().__init__(name="traffic", daemon=True)
         self._settings, self._count, self._rate = settings, count, rate
-        self._rng = random.Random(seed)
+        self._seed, self.rng = seed, random.Random(seed)
         self._enough = threading.Event()
         self.sent = 0
         self.left = -1
@@ -76,11 +79,11 @@ class Traffic(threading.Thread):
 
     def run(self) -> None:
         producer, begun = kafka.producer(self._settings), time.monotonic()
-        name = self._settings.topic(topics.TRANSACTIONS)
+        name = self._settings.topic(self.topic)
         for number in itertools.count():
             if number >= self._count and self._enough.is_set():
                 break
-            user, value = self._transaction(number)
+            user, value = self.record(number)
             producer.produce(name, value, user)
             producer.poll(0)
             self.sent = number + 1
@@ -89,13 +92,14 @@ class Traffic(threading.Thread):
                 time.sleep(ahead)
         self.left = producer.flush(PATIENCE)
 
-    def _transaction(self, number: int) -> tuple[str, bytes]:
-        rng = self._rng
+    def record(self, number: int) -> tuple[str, bytes]:
+        """The key and the value of the next record."""
+        rng = self.rng
         user = f"user_{int(rng.paretovariate(0.6)) % 700:04d}"
         late = rng.randrange(300) if rng.random() < 0.02 else 0
         value = msgspec.json.encode(
             {
-                "transaction_id": f"T{number}",
+                "transaction_id": f"T{self._seed}-{number}",
                 "user_id": user,
                 "timestamp": (START + timedelta(seconds=number * 0.7 - late)).isoformat(),
                 "amount": 4_000.0 if rng.random() < 0.01 else round(rng.lognormvariate(3.5, 0.6), 2),
@@ -150,7 +154,7 @@ class Scene:
         self.redis_port = servers.redis_port
         self.recovery: list[float] = []
         self._folder = folder
-        self._keys = Keys(settings.redis_prefix, settings.topic(topics.TRANSACTIONS))
+        self.follow(topics.TRANSACTIONS)
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         topics.ensure(settings, partitions=PARTITIONS)
         self.traffic = Traffic(settings, size, rate, seed)
@@ -196,6 +200,11 @@ class Scene:
         """The exit code of a worker that ends by itself."""
         return int(self._running.pop(name).wait(PATIENCE))
 
+    def stays_away(self) -> None:
+        """Wait until the group has no member: one that was killed leaves when its session is over."""
+        group, admin = kafka.group(self.settings), kafka.admin(self.settings)
+        until(lambda: not admin.describe_consumer_groups([group])[group].result(30).members, "an empty group")
+
     def end(self) -> None:
         """Whatever still runs is gone."""
         for process in self._running.values():
@@ -211,11 +220,15 @@ class Scene:
         member = f'"group.instance.id" = "{name}"\n' if static else ""
         file.write_text(
             f'delivery = "{self.delivery}"\n[kafka]\n{member}"session.timeout.ms" = "{SESSION_MS}"\n'
-            "[detect]\nbatch_size = 500\nmax_poll_records = 200\n"
+            "[detect]\nbatch_size = 500\nmax_poll_records = 200\n[respond]\nbatch_size = 20\n"
         )
         return file
 
     # ---- how far it is
+
+    def follow(self, name: str) -> None:
+        """How far its readers are on this topic is what is looked at."""
+        self._keys = Keys(self.settings.redis_prefix, self.settings.topic(name))
 
     def position(self) -> int:
         """Records that are in the profiles, over all partitions."""
@@ -227,16 +240,39 @@ class Scene:
 
     def moves(self, name: str = "one") -> float:
         """Wait for the next save of anybody; seconds. ``name`` is whose end would be a failure."""
-        before, process = self.offsets(), self._running[name]
+        before = self.offsets()
+        return self.wait(lambda: self.offsets() != before, "a save", name)
 
-        def moved() -> bool:
+    def reaches(self, position: int, name: str = "one") -> float:
+        """Wait until so many records are in the profiles."""
+        return self.wait(lambda: self.position() >= position, f"position {position}", name)
+
+    def begins(self, name: str = "one") -> float:
+        """Wait until every partition has been saved."""
+        return self.wait(lambda: all(self.offsets()[:PARTITIONS]), "every partition being saved", name)
+
+    def pauses(self, why: str, name: str = "one") -> float:
+        """Wait until the worker says that it waits, and why."""
+        return self.wait(lambda: f"paused: {why}" in self.said(name), f"pausing with {why}", name)
+
+    def wait(self, condition: Callable[[], object], what: str, name: str = "one") -> float:
+        """As ``until``, while the worker ``name`` lives."""
+        process = self._running[name]
+
+        def met() -> object:
             assert process.poll() is None, self.said(name)
             try:
-                return self.offsets() != before
+                return condition()
             except RedisError:
                 return False
 
-        return until(moved, "a save")
+        return until(met, what)
+
+    def lasts(self, seconds: float, name: str = "one") -> None:
+        """That long, and the worker ``name`` stays."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            code = self._running[name].wait(seconds)
+            raise AssertionError(f"{name} ended with {code}: {self.said(name)}")
 
     # ---- the end
 
@@ -244,11 +280,15 @@ class Scene:
         """Let the traffic end, the workers finish, and compare."""
         if self.traffic.is_alive():
             self.traffic.finish()
+        self.finish()
+        return self.compare(expected or self.reference())
+
+    def finish(self, command: str = "detect") -> None:
+        """Workers stop, and one does what is left."""
         for name in list(self._running):
             self.stop(name)
-        self.start("one", "--exit-at-end")
+        self.start("one", "--exit-at-end", command=command)
         assert self.ended("one") == 0, self.said("one")
-        return self.compare(expected or self.reference())
 
     def reference(self) -> Reference:
         return reference.compute(reference.partitions(self.records()), self._keys.topic, THRESHOLD)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,38 +12,26 @@ import pytest
 from sentinel_cli.telemetry import board
 from tests.chaos.conftest import Size
 from tests.chaos.proxy import Proxy
-from tests.chaos.scene import Scene, until
+from tests.chaos.scene import Scene
 
 pytestmark = [pytest.mark.real, pytest.mark.apache]
 
 DELIVERIES = ["idempotent", "transactional"]
 both = pytest.mark.parametrize("scene", DELIVERIES, indirect=True)
+# The second one only in the full suite.
+either = pytest.mark.parametrize(
+    "scene", ["idempotent", pytest.param("transactional", marks=pytest.mark.full)], indirect=True
+)
 
 
-def paused(scene: Scene, why: str) -> None:
-    """The worker says that it waits, and lives."""
-    until(lambda: why in scene.said(), f"pausing with {why!r}")
-    assert scene._running["one"].poll() is None
-
-
-def outage(scene: Scene, seconds: float) -> None:
-    """That long, the worker stays."""
-    with pytest.raises(subprocess.TimeoutExpired):
-        scene._running["one"].wait(seconds)
-
-
-def further(scene: Scene, position: int) -> bool:
-    return scene.position() > position
-
-
-@both
+@either
 def test_redis_that_is_killed_comes_back(scene: Scene, size: Size, outcome: Callable[..., None]) -> None:
     scene.traffic.start()
     scene.start()
     scene.moves()
     scene.servers.kill("valkey")
-    paused(scene, "paused: ConnectionError")
-    outage(scene, size.outage)
+    scene.pauses("ConnectionError")
+    scene.lasts(size.outage)
     scene.servers.start_redis()
     scene.recovery.append(scene.moves())
     outcome(f"Redis killed for {size.outage:.0f} s", 1, scene.settle())
@@ -56,22 +42,22 @@ def test_redis_falls_back_to_an_older_copy(scene: Scene, size: Size, outcome: Ca
     """A fail-over that lost its last writes lost profiles and offsets together."""
     scene.traffic.start()
     scene.start()
-    until(lambda: all(scene.offsets()[:4]), "every partition being saved")
+    scene.begins()
     times = max(size.kills // 4, 1)
     for _ in range(times):
         snapshot: Path = scene.servers.snapshot()
         enough = scene.position() + 300
-        until(functools.partial(further, scene, enough), "more than the copy knows")
+        scene.reaches(enough)
         scene.servers.fall_back(snapshot)
         scene.recovery.append(scene.moves())
     outcome("Redis falls back to an older copy", times, scene.settle())
 
 
-@both
+@either
 def test_redis_that_lost_everything_is_filled_again(scene: Scene, outcome: Callable[..., None]) -> None:
     scene.traffic.start()
     scene.start()
-    until(lambda: scene.position() > 2_000, "some profiles")
+    scene.reaches(2_000)
     scene.redis.flushall()
     assert scene.ended() == 1
     assert "`sentinel profiles rebuild`" in scene.said()
@@ -84,27 +70,27 @@ def test_redis_that_lost_everything_is_filled_again(scene: Scene, outcome: Calla
     outcome("Redis emptied, then `profiles rebuild`", 1, scene.settle())
 
 
-@both
+@either
 def test_redis_without_memory(scene: Scene, size: Size, outcome: Callable[..., None]) -> None:
     scene.traffic.start()
     scene.start()
     scene.moves()
     scene.redis.config_set("maxmemory", 1_000_000)
-    paused(scene, "OutOfMemory")
-    outage(scene, size.outage)
+    scene.pauses("OutOfMemory")
+    scene.lasts(size.outage)
     scene.redis.config_set("maxmemory", 0)
     scene.recovery.append(scene.moves())
     outcome("Redis out of memory (noeviction)", 1, scene.settle())
 
 
-@both
+@either
 def test_redis_that_is_demoted(scene: Scene, size: Size, outcome: Callable[..., None]) -> None:
     scene.traffic.start()
     scene.start()
     scene.moves()
     scene.redis.replicaof("127.0.0.1", 1)  # where nobody is: it keeps what it has, and takes nothing
-    paused(scene, "ReadOnly")
-    outage(scene, size.outage)
+    scene.pauses("ReadOnly")
+    scene.lasts(size.outage)
     scene.redis.replicaof("NO", "ONE")
     scene.recovery.append(scene.moves())
     outcome("Redis read-only", 1, scene.settle())

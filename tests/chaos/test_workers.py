@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 import time
 from collections.abc import Callable
 
@@ -16,15 +15,18 @@ pytestmark = [pytest.mark.real, pytest.mark.apache]
 
 DELIVERIES = ["idempotent", "transactional"]
 both = pytest.mark.parametrize("scene", DELIVERIES, indirect=True)
+# The second one only in the full suite.
+either = pytest.mark.parametrize(
+    "scene", ["idempotent", pytest.param("transactional", marks=pytest.mark.full)], indirect=True
+)
 
 
-def after_a_moment(scene: Scene, process: subprocess.Popen[bytes], name: str = "one") -> None:
+def after_a_moment(scene: Scene, name: str = "one") -> None:
     """Somewhere: as often while it starts or between two saves as right after one."""
     if scene.rng.random() < 0.5:
         scene.moves(name)
         return
-    with pytest.raises(subprocess.TimeoutExpired):
-        process.wait(scene.rng.uniform(0.2, 3.0))
+    scene.lasts(scene.rng.uniform(0.2, 3.0), name)
 
 
 @both
@@ -34,21 +36,22 @@ def test_a_detector_that_is_killed(scene: Scene, size: Size, outcome: Callable[.
     scene.moves()
     for _ in range(size.kills):
         scene.kill()
-        process, begun = scene.start(), time.monotonic()
+        begun = time.monotonic()
+        scene.start()
         scene.moves()
         scene.recovery.append(time.monotonic() - begun)
-        after_a_moment(scene, process)
+        after_a_moment(scene)
     outcome("detector killed", size.kills, scene.settle())
 
 
-@both
+@either
 def test_both_detectors_of_two_killed(scene: Scene, size: Size, outcome: Callable[..., None]) -> None:
     scene.traffic.start()
     for _ in range(size.kills):
-        process = scene.start("one")
+        scene.start("one")
         scene.start("two")
         scene.moves()
-        after_a_moment(scene, process)
+        after_a_moment(scene)
         for name in scene.rng.sample(["one", "two"], 2):
             scene.kill(name)
     scene.start("two")  # a static member that stays away keeps its partitions for its session
@@ -72,7 +75,7 @@ def test_a_detector_that_stood_still(scene: Scene, outcome: Callable[..., None])
     outcome("stopped past its session, then continued", 1, scene.settle(), "(beyond the session's time)")
 
 
-@both
+@either
 def test_detectors_that_come_and_go(scene: Scene, size: Size, outcome: Callable[..., None]) -> None:
     scene.traffic.start()
     scene.start("0", static=False)
@@ -80,7 +83,6 @@ def test_detectors_that_come_and_go(scene: Scene, size: Size, outcome: Callable[
     for number in range(1, size.kills + 1):
         scene.start(str(number), static=False)
         scene.moves(str(number))
-        with pytest.raises(subprocess.TimeoutExpired):  # everybody works on meanwhile
-            scene._running[str(number)].wait(scene.rng.uniform(1.0, 4.0))
+        scene.lasts(scene.rng.uniform(1.0, 4.0), str(number))
         scene.stop(str(number - 1))
     outcome("detectors added and removed", size.kills, scene.settle())
