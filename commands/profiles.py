@@ -14,6 +14,7 @@ from sentinel_cli.context import Context
 from sentinel_cli.errors import SentinelError, UsageError
 from sentinel_cli.options import DryRun, JsonFlag, Yes
 from sentinel_cli.output import confirm, emit_json, emit_line
+from sentinel_cli.records import rfc3339
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -41,6 +42,10 @@ Limit = Annotated[int, typer.Option("--limit", min=1, help="How many users to li
 All = Annotated[bool, typer.Option("--all", help="List everybody, as Redis has them, unsorted.")]
 SortBy = Annotated[
     Sort | None, typer.Option("--sort", help="What to sort by, the largest first. [default: transactions]")
+]
+Days = Annotated[
+    float | None,
+    typer.Option("--days", min=1, help="How long is long. [default: as long as Kafka keeps transactions]"),
 ]
 Partition = Annotated[int | None, typer.Option("--partition", min=0, help="Only this partition's users.")]
 
@@ -142,6 +147,35 @@ def move(ctx: typer.Context, json: JsonFlag = False, yes: Yes = False, dry_run: 
         context.out.print("Nothing to move: profiles are laid out for the partitions that there are.")
     else:
         context.out.print(f"{moved:,} profiles moved.")
+
+
+@app.command()
+def expire(
+    ctx: typer.Context, days: Days = None, json: JsonFlag = False, yes: Yes = False, dry_run: DryRun = False
+) -> None:
+    """Remove the profiles of users who were not seen for long. Detectors may run meanwhile.
+
+    Age counts back from the latest transaction of anybody, so that a replay of old records expires nothing.
+    Blocked users stay.
+    """
+    from profiles import expiry
+    from sentinel_cli.streaming import topics
+
+    context: Context = ctx.obj
+    client, keys = _store(context)
+    limit = days or topics.retention_ms(context.settings.env, topics.TRANSACTIONS) / topics.DAY_MS
+    now = expiry.latest(client, keys)
+    before = max(now - int(limit * topics.DAY_MS * 1_000), 0)
+    if not dry_run:
+        confirm(f"Remove the profiles of users not seen since {_moment(rfc3339(before))}?", yes=yes)
+    removed = sum(
+        len(chunk.places) if dry_run else expiry.expire(client, keys, chunk)
+        for chunk in expiry.old(client, keys, before, now)
+    )
+    if json:
+        emit_json({"before": rfc3339(before), "dry_run": dry_run, "removed": removed})
+    else:
+        context.out.print(f"{removed:,} profiles {'would be removed' if dry_run else 'removed'}.")
 
 
 def _store(context: Context) -> tuple[Client, Keys]:

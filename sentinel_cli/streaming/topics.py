@@ -135,6 +135,11 @@ def partitions(settings: Settings, name: str) -> int:
     return len(found.partitions)
 
 
+def retention_ms(env: str, name: str) -> int:
+    """How long an environment keeps the records of a topic of the table."""
+    return next(topic.retention_ms(env) for topic in TOPICS if topic.name == name)
+
+
 def identity(settings: Settings, name: str) -> str:
     """Kafka's own id of a topic of the table, another one when it is made again; empty on the mock cluster.
     Raises KafkaUnreachable, or SentinelError without the topic."""
