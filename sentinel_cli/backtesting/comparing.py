@@ -11,6 +11,7 @@ Not here: each scorecard's own numbers (`measuring`).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -74,6 +75,13 @@ def compare(
         totals={kind: Total(int(w.sum()), round(float(amount[w].sum()), 2)) for kind, w in kinds.items()},
         changes=sorted(changes, key=lambda change: (KINDS.index(change.change), -change.amount)),
     )
+
+
+def most(changes: Sequence[Change], n: int) -> list[Change]:
+    """The largest of each kind, some ``n`` together; JSON has them all."""
+    by = [[change for change in changes if change.change == kind] for kind in KINDS]
+    each = max(n // max(sum(map(bool, by)), 1), 1)
+    return [change for of_kind in by for change in of_kind[:each]]
 
 
 def _kinds(transactions: Transactions, mine: Bools, theirs: Bools) -> dict[Kind, Bools]:

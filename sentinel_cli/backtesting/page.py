@@ -18,12 +18,12 @@ from datasets.charts import Bar, Cell
 from datasets.files import replacing
 from datasets.report import html
 from sentinel_cli.backtesting import ranking
-from sentinel_cli.backtesting.comparing import Comparison
+from sentinel_cli.backtesting.comparing import Comparison, most
 from sentinel_cli.backtesting.judging import Verdict
 from sentinel_cli.backtesting.sweeping import Sweep
 from sentinel_cli.backtesting.words import facts, money, number, share, until
 
-_MOST_CHANGES = 200
+_MOST_CHANGES = 60
 _SCORES = np.linspace(0, 1, 41)
 _FALSE = np.logspace(-4, 0, 41)  # rates of false positives
 
@@ -72,17 +72,17 @@ def _tiles(verdict: Verdict) -> str:
 def _sections(verdict: Verdict) -> Iterator[tuple[str, str, bool]]:
     """Title, content, and whether it is as wide as the page."""
     m, other = verdict.measures, verdict.other
-    if verdict.sweep:
-        yield "Other thresholds", _sweep(verdict.sweep, m.threshold), True
-    if verdict.comparison:
-        yield "What the other scorecard would change", _comparison(verdict.comparison), True
     if m.auc is not None:
-        yield "Fraud found, by what is let through", _roc(verdict), False
+        yield "Fraud found, by honest purchases stopped", _roc(verdict), False
         yield "Scores", _scores(verdict), False
     yield "Decisions", _beside(facts(m), facts(other) if other else None), False
     yield "Money", _beside(money(m), money(other) if other else None), False
     if m.scenarios:
         yield "Fraud by scenario", _scenarios(verdict), True
+    if verdict.sweep:
+        yield "Other thresholds", _sweep(verdict.sweep, m.threshold), True
+    if verdict.comparison:
+        yield "What the other scorecard would change", _comparison(verdict.comparison), True
 
 
 def _beside(here: list[tuple[str, str]], other: list[tuple[str, str]] | None) -> str:
@@ -143,15 +143,15 @@ def _scenarios(verdict: Verdict) -> str:
 
 def _sweep(sweep: Sweep, threshold: float) -> str:
     bars = [
-        Bar(f"{p.threshold:g}: balance {p.balance:,.0f}, {p.alerts_a_day:,.1f} alerts a day", p.balance)
+        Bar(
+            f"{p.threshold:g}: balance {p.balance:,.0f}, {p.alerts_a_day:,.1f} alerts a day",
+            max(p.balance, 0.0),
+        )
         for p in sweep.points
     ]
-    floor = min(0.0, *(bar.value for bar in bars))
-    raised = [bar._replace(value=bar.value - floor) for bar in bars]
-    least = f", from {floor:,.0f}" if floor < 0 else ""
-    caption = f'<p class="caption">Balance by threshold{least}; best at {sweep.best:g}</p>'
+    caption = f'<p class="caption">Balance by threshold, where there is one; best at {sweep.best:g}</p>'
     names = [f"{p.threshold:g}" for p in (sweep.points[0], sweep.points[-1])]
-    chart = caption + charts.columns(raised, "here") + charts.axis(names)
+    chart = caption + charts.columns(bars, "here") + charts.axis(names)
     return chart + charts.table(*_points(sweep, threshold))
 
 
@@ -162,7 +162,7 @@ def _points(sweep: Sweep, threshold: float) -> tuple[Sequence[str], list[tuple[s
             f"{p.threshold:g} {words.get(p.threshold, '')}",
             [
                 Cell(f"{p.alerts_a_day:,.1f}"),
-                Cell(share(p.precision), p.precision or 0.0),
+                Cell(share(p.precision), p.precision or 0.0, extra=True),
                 Cell(share(p.recall), p.recall or 0.0, "fraud"),
                 Cell(f"{p.episodes_caught:,}", extra=True),
                 Cell(f"{p.balance:,.0f}"),
@@ -192,6 +192,6 @@ def _comparison(comparison: Comparison) -> str:
                 Cell(f"{change.other_score:.3f}"),
             ],
         )
-        for change in comparison.changes[:_MOST_CHANGES]
+        for change in most(comparison.changes, _MOST_CHANGES)
     ]
     return words + charts.table(["alert", "user", "amount", "scenario", "here", "compared"], rows)

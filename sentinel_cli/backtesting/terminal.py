@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from datasets.terminal import bar
-from sentinel_cli.backtesting.comparing import Comparison
+from sentinel_cli.backtesting.comparing import Comparison, most
 from sentinel_cli.backtesting.episodes import Count
 from sentinel_cli.backtesting.judging import Verdict
 from sentinel_cli.backtesting.measuring import Measures
@@ -105,24 +105,23 @@ def _compared(comparison: Comparison) -> str:
 
 
 def _changes(comparison: Comparison) -> Table:
-    """The largest of each kind; JSON and the report have more."""
     table = _table("change", "alert", "user", "amount", "scenario", "here", "compared")
-    kinds = {change.change for change in comparison.changes}
-    most = max(_MOST_CHANGES // max(len(kinds), 1), 1)
-    shown: dict[str, int] = {}
-    for change in comparison.changes:
-        shown[change.change] = shown.get(change.change, 0) + 1
-        if shown[change.change] <= most:
-            table.add_row(
-                change.change, change.alert_id, change.user_id, f"{change.amount:,.2f}", change.scenario,
-                f"{change.score:.2f}", f"{change.other_score:.2f}",
-            )  # fmt: skip
+    for change in most(comparison.changes, _MOST_CHANGES):
+        table.add_row(
+            change.change,
+            change.alert_id,
+            change.user_id,
+            f"{change.amount:,.2f}",
+            change.scenario,
+            f"{change.score:.2f}",
+            f"{change.other_score:.2f}",
+        )
     return table
 
 
 def _thresholds(sweep: Sweep, threshold: float) -> Table:
     table = _table("threshold", "alerts a day", "precision", "recall", "episodes caught", "balance", "")
-    most = max(0.0, *(point.balance for point in sweep.points))
+    highest = max(0.0, *(point.balance for point in sweep.points))
     for point in sweep.points:
         marks = {sweep.best: "best", threshold: "now"}
         table.add_row(
@@ -132,7 +131,7 @@ def _thresholds(sweep: Sweep, threshold: float) -> Table:
             share(point.recall),
             f"{point.episodes_caught:,}",
             f"{point.balance:,.0f}",
-            Text(bar(max(point.balance, 0.0), most), style="green"),
+            Text(bar(max(point.balance, 0.0), highest), style="green"),
             style="bold" if point.threshold == sweep.best else None,
         )
     return table

@@ -21,7 +21,8 @@ import pyarrow as pa
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 from pyarrow import compute
 
-from sentinel_cli.backtesting.transactions import NO_LABEL, Transactions, truth_of
+from datasets.columns import NO_LABEL
+from sentinel_cli.backtesting.transactions import Transactions, truth_of
 from sentinel_cli.config import Settings
 from sentinel_cli.engine.columns import TRANSACTION
 from sentinel_cli.errors import InputError, KafkaUnreachable

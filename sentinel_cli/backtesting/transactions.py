@@ -19,7 +19,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from pyarrow import compute
 
-from datasets.columns import NO_LABEL, Ints
+from datasets.columns import Ints
 from datasets.events import Events
 from sentinel_cli.engine import strings
 from sentinel_cli.engine.columns import TRANSACTION, Columns
@@ -163,6 +163,3 @@ def _numbers(column: pa.ChunkedArray) -> Floats:
     """As float64, NaN where there is none."""
     plain = column.cast(pa.float64(), safe=False)
     return np.asarray(plain.to_numpy(), np.float64)
-
-
-__all__ = ["HONEST", "NO_LABEL", "UNKNOWN", "Transactions", "Truth", "of_events", "truth_of"]

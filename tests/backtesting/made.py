@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
 from datasets import events
+from profiles import layout
 from sentinel_cli.backtesting.decisions import Decisions
 from sentinel_cli.backtesting.transactions import Transactions, truth_of
 from sentinel_cli.engine import scorecard
 from sentinel_cli.engine.columns import TRANSACTION
-from sentinel_cli.records import Label, Transaction
-from sentinel_cli.streaming import replay_json
 
 SECOND = 1_000_000
 START = 1_700_000_000 * SECOND
@@ -40,16 +38,8 @@ def decisions(of: Transactions, alert: list[int], score: list[float] | None = No
     raised = np.zeros(len(of), np.bool_)
     raised[alert] = True
     scores = np.array(score) if score else np.where(raised, 0.9, 0.1)
-    return Decisions(scorecard.load(), 0.5, scores, raised, np.empty(0))
-
-
-def records(of: events.Events) -> tuple[list[bytes], list[bytes]]:
-    """Keys and values as `sentinel replay` would send them."""
-    return replay_json.transactions(of)
+    return Decisions(scorecard.load(), 0.5, scores, raised, layout.empty(0))
 
 
 def read(path: Path, features: tuple[str, ...] = ()) -> events.Events:
     return events.read(path, events.Reading(features=features))
-
-
-__all__ = ["Label", "Transaction", "decisions", "read", "records", "replace", "transactions"]

@@ -7,10 +7,11 @@ import random
 import numpy as np
 import pytest
 
+from datasets.columns import NO_LABEL
 from sentinel_cli.backtesting import costs, episodes
 from sentinel_cli.backtesting.comparing import compare
 from sentinel_cli.backtesting.measuring import measure
-from sentinel_cli.backtesting.transactions import HONEST, NO_LABEL
+from sentinel_cli.backtesting.transactions import HONEST
 from sentinel_cli.config import CostSettings
 from sentinel_cli.records import rfc3339
 from sentinel_cli.watching import outcome
