@@ -103,7 +103,8 @@ def _read(
     if path.exists() or path.suffix in _FILES or len(path.parts) > 1:
         if since != "beginning":
             raise UsageError("--since is for topics; a file is judged as a whole.")
-        return file.read(path, *how, wanted)
+        with progress.bar(context.err, f"Reading {source}"):
+            return file.read(path, *how, wanted)
     if any(how):
         raise UsageError("--mapping and --entity are for files; a topic says who its users are.")
     with progress.bar(context.err, f"Reading {source}") as advance:

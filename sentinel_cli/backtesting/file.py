@@ -11,6 +11,7 @@ from pathlib import Path
 from datasets import events
 from datasets.files import DataFile
 from sentinel_cli.backtesting.transactions import Transactions, of_events
+from sentinel_cli.errors import InputError
 
 
 def read(
@@ -23,6 +24,8 @@ def read(
     there = set(DataFile(path).names) if record_features else set()
     features = tuple(escape(name) for name in record_features if name in there)
     found = of_events(str(path), events.read(path, events.Reading(mapping, entity, None, features)))
+    if not len(found):
+        raise InputError(f"{path} holds no transaction that could be scored. {' '.join(found.notes)}".strip())
     lacking = [name for name in record_features if name not in there]
     if lacking:
         found.notes.append(f"The scorecard names features that the file lacks: {', '.join(lacking)}.")

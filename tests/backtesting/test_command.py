@@ -191,3 +191,15 @@ def test_what_cannot_be_done_is_one_sentence(
     assert words in err
     assert err.count("\n") <= 3
     assert out == ""
+
+
+def test_a_file_without_a_single_transaction(file: Path, tmp_path: Path, capsys: Captured) -> None:
+    table = parquet.read_table(file).slice(0, 20).replace_schema_metadata(None)
+    at = table.column_names.index("TransactionAmt")
+    path = tmp_path / "negative.parquet"
+    parquet.write_table(table.set_column(at, "TransactionAmt", pa.array([-1.0] * 20)), path)
+    _, err = run(capsys, path, code=1)
+    assert "holds no transaction that could be scored" in err
+    parquet.write_table(table.slice(0, 0), path)
+    _, err = run(capsys, path, code=1)
+    assert str(path) in err
