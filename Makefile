@@ -45,12 +45,8 @@ format: $(INSTALLED) ## Rewrite the code in the project's style.
 fuzz: warm ## Put ten million mutated records through decoding and the engine (N=100000 for fewer).
 	@$(BIN)/python -m tests.poison.fuzz $(N)
 
-# Servers of its own, whatever the environment names, and nothing left of them.
-bench: warm ## Measure throughput and latency on this machine, at full load.
-	@unset KAFKA_SERVERS REDIS_HOST REDIS_PORT; SENTINEL_HOME=$$(mktemp -d); export SENTINEL_HOME; \
-	trap '$(BIN)/sentinel down 2> /dev/null; rm -rf "$$SENTINEL_HOME"' EXIT; \
-	$(BIN)/sentinel up > /dev/null && $(BIN)/sentinel produce --count 200000 --seed 7 \
-		&& $(BIN)/sentinel detect --exit-at-end && $(BIN)/sentinel respond --exit-at-end
+bench: warm ## Measure everything on this machine, for some ten minutes (RECORDS=100000 for less).
+	@$(BIN)/sentinel bench all $(if $(RECORDS),--records $(RECORDS))
 
 warm: $(INSTALLED)
 	@$(BIN)/python -m sentinel_cli.engine

@@ -46,6 +46,7 @@ COMMANDS: dict[str, Entry] = {
     "backtest": Entry("What would have been decided, and what that is worth.", DATA),
     "analyze": Entry("What a file of transactions holds, and what tells fraud in it.", DATA),
     "datasets": Entry("Import IEEE-CIS, describe a file, synthesize one.", DATA),
+    "bench": Entry("Measure throughput and latency on this machine.", KEEP),
     "up": Entry("Start a local Kafka and Valkey, without Docker or Java.", KEEP),
     "down": Entry("Stop the local servers.", KEEP),
     "status": Entry("Which local servers run, where they listen and log.", KEEP),

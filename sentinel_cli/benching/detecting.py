@@ -12,14 +12,12 @@ they run here, is told as well, since all of it shares the machine.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, cast
-
-import psutil
+from typing import Any, Literal
 
 from sentinel_cli.benching import figures
 from sentinel_cli.benching.draining import drain
+from sentinel_cli.benching.serving import Servers
 from sentinel_cli.benching.trial import Filled, Ran, Trial
 from sentinel_cli.errors import SentinelError
 from sentinel_cli.streaming import topics
@@ -72,7 +70,7 @@ def profile(trial: Trial, way: Way) -> None:
 def _round(trial: Trial, filled: Filled, way: Way) -> dict[str, Any]:
     trial.forget()
     raw = drain(trial.settings, trial.topic(topics.TRANSACTIONS))
-    before = _Servers(trial)
+    before = Servers(trial)
     ran = trial.run("detect", way.arguments(), way.environment(trial), topics.TRANSACTIONS)
     _check(ran, filled)
     document = ran.document
@@ -86,7 +84,8 @@ def _round(trial: Trial, filled: Filled, way: Way) -> dict[str, Any]:
         "raw_drain_cpu_us": figures.rounded(raw.cpu_us),
         "peak_rss_mb": round(ran.memory_mb),
         "start_s": figures.rounded(ran.start_s),
-        **before.since(filled.shape.records),
+        **before.redis(filled.shape.records),
+        **before.broker(filled.shape.records),
     }
 
 
@@ -100,49 +99,6 @@ def _check(ran: Ran, filled: Filled) -> None:
             f"{did['alerts']:,} of {filled.alerts:,} alerts, with {did['dead_letters']:,} dead letters and "
             f"{did['duplicates']:,} duplicates: that is no figure but a bug, please report it."
         )
-
-
-class _Servers:
-    """What the servers have used so far: Redis says it itself, a broker's process is looked at."""
-
-    def __init__(self, trial: Trial) -> None:
-        self._trial = trial
-        self._redis = self._asked()
-        self._broker = self._looked_at()
-
-    def since(self, records: int) -> dict[str, float]:
-        """Of each transaction: microseconds of CPU, bytes to Redis; and what a profile takes there."""
-        now = self._asked()
-        keys = max(now["keys"] - self._redis["keys"], 1)
-        found = {
-            "redis_cpu_us_per_tx": (now["cpu"] - self._redis["cpu"]) / records * 1e6,
-            "redis_bytes_per_tx": (now["bytes"] - self._redis["bytes"]) / records,
-            "redis_bytes_per_profile": (now["memory"] - self._redis["memory"]) / keys,
-        }
-        broker = self._looked_at()
-        if broker and self._broker:
-            found["broker_cpu_us_per_tx"] = (broker - self._broker) / records * 1e6
-        return {name: figures.rounded(value) for name, value in found.items()}
-
-    def _asked(self) -> dict[str, float]:
-        """Sums over the nodes, if there are several."""
-        told = cast("Any", self._trial.client).info()
-        nodes = [told] if "used_memory" in told else list(told.values())
-        return {
-            "cpu": sum(node["used_cpu_sys"] + node["used_cpu_user"] for node in nodes),
-            "bytes": sum(node["total_net_input_bytes"] for node in nodes),
-            "memory": sum(node["used_memory"] for node in nodes),
-            "keys": sum(
-                each["keys"] for node in nodes for name, each in node.items() if name.startswith("db")
-            ),
-        }
-
-    def _looked_at(self) -> float:
-        if self._trial.running is not None:
-            with suppress(psutil.NoSuchProcess):
-                times = psutil.Process(self._trial.running.server("kafka").pid).cpu_times()
-                return float(times.user + times.system)
-        return 0.0
 
 
 def _numbers(measured: dict[str, Any]) -> dict[str, float]:

@@ -13,7 +13,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from sentinel_cli.errors import SentinelError
 from sentinel_cli.streaming import kafka
@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 AT_ONCE = 10_000  # records a call
 ANSWER_WITHIN = 10.0  # seconds that a question to the broker may take
 PATIENCE_S = 60.0  # without a record
+NOT_YET = {
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+}
 
 Offsets = dict[int, int]
 
@@ -65,10 +70,19 @@ def ends(settings: Settings, topic: str, consumer: Consumer | None = None) -> Of
         with closing(_consumer(settings)) as own:
             return ends(settings, topic, own)
     partitions = consumer.list_topics(topic, timeout=ANSWER_WITHIN).topics[topic].partitions
-    return {
-        number: consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=ANSWER_WITHIN)[1]
-        for number in partitions
-    }
+    return {number: _end(consumer, TopicPartition(topic, number)) for number in partitions}
+
+
+def _end(consumer: Consumer, place: TopicPartition) -> int:
+    """Asked again while a topic that was made just now has no leader yet."""
+    deadline = time.monotonic() + ANSWER_WITHIN
+    while True:
+        try:
+            return int(consumer.get_watermark_offsets(place, timeout=ANSWER_WITHIN)[1])
+        except KafkaException as error:
+            if error.args[0].code() not in NOT_YET or time.monotonic() > deadline:
+                raise
+        time.sleep(0.05)
 
 
 def _consumer(settings: Settings) -> Consumer:

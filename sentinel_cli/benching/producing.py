@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sentinel_cli.benching import figures
 from sentinel_cli.benching.draining import drain
+from sentinel_cli.benching.serving import Servers
 from sentinel_cli.errors import SentinelError
 from sentinel_cli.streaming import topics
 
@@ -43,14 +44,16 @@ def profile(trial: Trial, records: int, users: int) -> None:
 
 
 def _round(trial: Trial, records: int, users: int) -> dict[str, float]:
-    before = trial.ends(topics.TRANSACTIONS)
+    before, servers = trial.ends(topics.TRANSACTIONS), Servers(trial)
     ran = trial.run("produce", arguments(records, users), {})
     if ran.document["produced"] != records:
         raise SentinelError(f"Kafka took {ran.document['produced']:,} of {records:,} transactions.")
+    spent = servers.broker(records)
     raw = drain(trial.settings, trial.topic(topics.TRANSACTIONS), before)
     return {
         "tps": ran.document["tps"],
         "raw_drain_tps": round(raw.tps),
         "ratio_to_raw": figures.rounded(ran.document["tps"] / raw.tps),
         "peak_rss_mb": round(ran.memory_mb),
+        **spent,
     }
