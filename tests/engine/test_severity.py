@@ -10,7 +10,7 @@ from sentinel_cli.engine import severity
 from sentinel_cli.engine.severity import Severity
 from sentinel_cli.errors import ScorecardError
 
-POLICY = severity.load()
+POLICY = severity.load(Path(__file__).parents[1] / "policy.toml")
 TEXT = """\
 [scores]
 MEDIUM = 0.5

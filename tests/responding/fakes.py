@@ -6,6 +6,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -21,6 +22,7 @@ from sentinel_cli.responding.responder import Plan, Responder
 from sentinel_cli.responding.store import Known, Save
 from sentinel_cli.streaming.batches import Ack, Letter, Listener
 
+POLICY = Path(__file__).parents[1] / "policy.toml"
 SECOND_0 = 1_693_123_200  # 2023-08-27T08:00:00Z
 
 
@@ -235,7 +237,7 @@ class World:
 
     kafka: Kafka
     redis: Redis = field(default_factory=Redis)
-    policy: severity.Policy = field(default_factory=severity.load)
+    policy: severity.Policy = field(default_factory=lambda: severity.load(POLICY))
     transactional: bool = False
 
     def responder(

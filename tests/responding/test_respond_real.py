@@ -20,7 +20,7 @@ from profiles.keys import Keys
 from sentinel_cli.config import Settings
 from sentinel_cli.records import Response
 from sentinel_cli.streaming import kafka, topics
-from tests.responding.fakes import alert
+from tests.responding.fakes import POLICY, alert
 from tests.topic import read
 
 pytestmark = pytest.mark.real
@@ -51,6 +51,7 @@ def start(settings: Settings, *arguments: str, **environ: str) -> subprocess.Pop
         "REDIS_HOST": settings.redis.host,
         "REDIS_PORT": str(settings.redis.port),
         "SENTINEL_PREFIX": settings.prefix,
+        "SENTINEL_RESPOND_POLICY": str(POLICY),
         **environ,
     }
     command = [sys.executable, "-m", "sentinel_cli", "respond", *arguments]
