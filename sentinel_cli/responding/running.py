@@ -103,10 +103,11 @@ def run(
 def _producer(
     settings: Settings, consumer: Consumer, group: str, index: int
 ) -> tuple[Producer, KafkaTransactor | None]:
+    producer = kafka.producer(settings)
     if settings.delivery == "idempotent":
-        return kafka.producer(settings), None
-    producer = transactor.producer(settings, group, index)
-    return producer, KafkaTransactor(producer, consumer, settings.topic(topics.FRAUD_ALERTS))
+        return producer, None
+    topic = settings.topic(topics.FRAUD_ALERTS)
+    return producer, transactor.of_worker(settings, group, index, consumer, topic)
 
 
 def _plan(settings: Settings) -> Plan:

@@ -135,10 +135,11 @@ def _store(settings: Settings, client: connection.Client, job: Job) -> RedisStor
 def _producer(
     settings: Settings, consumer: Consumer, group: str, job: Job
 ) -> tuple[Producer, KafkaTransactor | None]:
+    producer = kafka.producer(settings, **{"linger.ms": 0})
     if settings.delivery == "idempotent":
-        return kafka.producer(settings, **{"linger.ms": 0}), None
-    producer = transactor.producer(settings, group, job.index)
-    return producer, KafkaTransactor(producer, consumer, settings.topic(topics.TRANSACTIONS))
+        return producer, None
+    topic = settings.topic(topics.TRANSACTIONS)
+    return producer, transactor.of_worker(settings, group, job.index, consumer, topic)
 
 
 def _plan(settings: Settings, job: Job) -> Plan:

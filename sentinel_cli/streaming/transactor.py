@@ -13,13 +13,15 @@ Not here: when a transaction is due, and what follows it (``worker``).
 
 from __future__ import annotations
 
+import logging
+import time
 import uuid
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
-from sentinel_cli.errors import KafkaUnreachable, SentinelError
+from sentinel_cli.errors import KafkaUnreachable
 from sentinel_cli.streaming import kafka
 from sentinel_cli.streaming.batches import BrokerAway, Fenced, Letter
 from sentinel_cli.streaming.sink import ROOM
@@ -32,6 +34,11 @@ if TYPE_CHECKING:
 TRANSACTION_TIMEOUT = 10_000
 # Seconds that each call may take before it is asked again.
 PATIENCE = 5.0
+# Seconds after which a call that is only ever late is given up: by then the broker has aborted the
+# transaction; and what a new producer may wait for the end of its predecessor's.
+GIVE_UP, INIT_WITHIN = 15.0, 60.0
+
+log = logging.getLogger("sentinel.transactor")
 
 FENCED = {
     KafkaError.ILLEGAL_GENERATION,
@@ -41,15 +48,14 @@ FENCED = {
 }
 
 
-def producer(settings: Settings, group: str, index: int) -> Producer:
-    """A transactional producer of a worker, ready. Raises KafkaUnreachable.
+def of_worker(settings: Settings, group: str, index: int, consumer: Consumer, topic: str) -> KafkaTransactor:
+    """The transactor of worker ``index``, whose ``consumer`` reads ``topic``. Raises KafkaUnreachable.
 
     A static member's successor has the same transactional id, and so ends what its predecessor left
     open; without one the broker's time-out does.
     """
-    return named_producer(
-        settings, f"{group}-{kafka.member(settings, index).get('group.instance.id') or uuid.uuid4().hex}"
-    )
+    member = kafka.member(settings, index).get("group.instance.id") or uuid.uuid4().hex
+    return KafkaTransactor(lambda: named_producer(settings, f"{group}-{member}"), consumer, topic)
 
 
 def named_producer(settings: Settings, identity: str) -> Producer:
@@ -65,66 +71,78 @@ def named_producer(settings: Settings, identity: str) -> Producer:
         },
     )
     try:
-        made.init_transactions(2 * PATIENCE)
+        insist(lambda: made.init_transactions(PATIENCE), INIT_WITHIN)
     except KafkaException as error:
         raise KafkaUnreachable(f"Kafka does not begin transactions: {error.args[0].str()}.") from error
     return made
 
 
-def insist(call: Callable[[], object]) -> None:
-    """``call``, again while it is only late: after a time-out its outcome is not known otherwise."""
+def insist(call: Callable[[], object], within: float = GIVE_UP) -> None:
+    """``call``, again while it is only late, for ``within`` seconds: its outcome is not known otherwise."""
+    deadline = time.monotonic() + within
     while True:
         try:
             call()
         except KafkaException as error:
-            if not error.args[0].retriable():
+            if not error.args[0].retriable() or time.monotonic() > deadline:
                 raise
         else:
             return
 
 
 class KafkaTransactor:
-    """``Transactor`` over a transactional ``producer`` and the ``consumer`` whose group is fenced."""
+    """``Transactor`` over a transactional producer, which ``make`` gives, and the ``consumer`` whose group
+    is fenced. A producer that can go on no more, as after an outage in the middle of a transaction, is
+    replaced: the new one ends what the old one left open."""
 
-    def __init__(self, producer: Producer, consumer: Consumer, topic: str) -> None:
-        self._producer, self._consumer, self._topic = producer, consumer, topic
+    def __init__(self, make: Callable[[], Producer], consumer: Consumer, topic: str) -> None:
+        self._make, self._consumer, self._topic = make, consumer, topic
+        self._producer: Producer | None = make()
 
     def transact(self, letters: Sequence[Letter], partition: int, end: int) -> None:
+        if self._producer is None:
+            self._replace()
+        producer = self._producer
+        assert producer is not None
         try:
-            self._producer.begin_transaction()
+            producer.begin_transaction()
             for letter in letters:
-                self._send(letter)
+                _send(producer, letter)
             offset = TopicPartition(self._topic, partition, end)
             member = self._consumer.consumer_group_metadata()
-            insist(lambda: self._producer.send_offsets_to_transaction([offset], member, PATIENCE))
-            insist(lambda: self._producer.commit_transaction(PATIENCE))
+            insist(lambda: producer.send_offsets_to_transaction([offset], member, PATIENCE))
+            insist(lambda: producer.commit_transaction(PATIENCE))
         except KafkaException as error:
-            self._abort(error.args[0])
+            self._abort(producer, error.args[0])
 
-    def _send(self, letter: Letter) -> None:
-        while True:
-            try:
-                headers: Any = list(letter.headers.items())
-                self._producer.produce(letter.topic, letter.value, letter.key, headers=headers)
-            except BufferError:
-                self._producer.poll(ROOM)
-            else:
-                return
-
-    def _abort(self, error: KafkaError) -> None:
+    def _abort(self, producer: Producer, error: KafkaError) -> None:
         """End the transaction with nothing sent, and say what went wrong."""
-        if error.fatal():
-            raise SentinelError(
-                f"Kafka takes no more transactions from this worker ({error.str()}): is another one running "
-                "with the same group.instance.id? Nothing is lost; start it again."
-            )
         try:
-            insist(lambda: self._producer.abort_transaction(PATIENCE))
-        except KafkaException as failed:
-            raise SentinelError(
-                f"A Kafka transaction could neither be ended nor given up ({failed.args[0].str()}); "
-                "nothing is lost; start the worker again."
-            ) from failed
+            insist(lambda: producer.abort_transaction(PATIENCE))
+        except KafkaException as failed:  # always after an error that was fatal
+            self._producer = None
+            log.warning("a Kafka transaction could not be ended (%s); its producer is replaced", failed)
+            raise BrokerAway(error.str()) from failed
         if error.code() in FENCED:
             raise Fenced(error.str())
         raise BrokerAway(error.str())
+
+    def _replace(self) -> None:
+        """Raises BrokerAway, or Fenced: what became of the old one's transaction only Kafka knows now, and
+        whoever starts again asks it."""
+        try:
+            self._producer = self._make()
+        except KafkaUnreachable as error:
+            raise BrokerAway(str(error)) from error
+        raise Fenced("a transaction was given up")
+
+
+def _send(producer: Producer, letter: Letter) -> None:
+    while True:
+        try:
+            headers: Any = list(letter.headers.items())
+            producer.produce(letter.topic, letter.value, letter.key, headers=headers)
+        except BufferError:
+            producer.poll(ROOM)
+        else:
+            return
