@@ -14,9 +14,11 @@ Not here: when a transaction is due, and what follows it (``worker``).
 from __future__ import annotations
 
 import logging
+import threading
 import time
 import uuid
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
@@ -36,7 +38,7 @@ TRANSACTION_TIMEOUT = 10_000
 PATIENCE = 5.0
 # Seconds after which a call that is only ever late is given up: by then the broker has aborted the
 # transaction; and what a new producer may wait for the end of its predecessor's.
-GIVE_UP, INIT_WITHIN = 15.0, 60.0
+GIVE_UP, INIT_WITHIN = 10.0, 60.0
 
 log = logging.getLogger("sentinel.transactor")
 
@@ -90,6 +92,25 @@ def insist(call: Callable[[], object], within: float = GIVE_UP) -> None:
             return
 
 
+def bounded(call: Callable[[], None], within: float) -> None:
+    """``call`` in a thread of its own, which is left behind after ``within`` seconds with TimeoutError.
+
+    When a broker dies at the wrong moment, librdkafka (2.13) waits for ever in
+    ``send_offsets_to_transaction``, whatever its time-out says.
+    """
+    outcome: Future[None] = Future()
+
+    def run() -> None:
+        try:
+            call()
+            outcome.set_result(None)
+        except Exception as error:  # noqa: BLE001 - a future carries whatever its work raised
+            outcome.set_exception(error)
+
+    threading.Thread(target=run, name="transaction", daemon=True).start()
+    outcome.result(within)
+
+
 class KafkaTransactor:
     """``Transactor`` over a transactional producer, which ``make`` gives, and the ``consumer`` whose group
     is fenced. A producer that can go on no more, as after an outage in the middle of a transaction, is
@@ -105,27 +126,36 @@ class KafkaTransactor:
         producer = self._producer
         assert producer is not None
         try:
-            producer.begin_transaction()
-            for letter in letters:
-                _send(producer, letter)
-            offset = TopicPartition(self._topic, partition, end)
-            member = self._consumer.consumer_group_metadata()
-            insist(lambda: producer.send_offsets_to_transaction([offset], member, PATIENCE))
-            insist(lambda: producer.commit_transaction(PATIENCE))
+            bounded(lambda: self._transaction(producer, letters, partition, end), 2 * GIVE_UP)
         except KafkaException as error:
             self._abort(producer, error.args[0])
+        except TimeoutError as error:
+            self._give_up("no answer")
+            raise BrokerAway("Kafka does not end a transaction") from error
+
+    def _transaction(self, producer: Producer, letters: Sequence[Letter], partition: int, end: int) -> None:
+        producer.begin_transaction()
+        for letter in letters:
+            _send(producer, letter)
+        offset = TopicPartition(self._topic, partition, end)
+        member = self._consumer.consumer_group_metadata()
+        insist(lambda: producer.send_offsets_to_transaction([offset], member, PATIENCE))
+        insist(lambda: producer.commit_transaction(PATIENCE))
 
     def _abort(self, producer: Producer, error: KafkaError) -> None:
         """End the transaction with nothing sent, and say what went wrong."""
         try:
-            insist(lambda: producer.abort_transaction(PATIENCE))
-        except KafkaException as failed:  # always after an error that was fatal
-            self._producer = None
-            log.warning("a Kafka transaction could not be ended (%s); its producer is replaced", failed)
+            bounded(lambda: insist(lambda: producer.abort_transaction(PATIENCE)), 2 * GIVE_UP)
+        except (KafkaException, TimeoutError) as failed:  # always after an error that was fatal
+            self._give_up(failed)
             raise BrokerAway(error.str()) from failed
         if error.code() in FENCED:
             raise Fenced(error.str())
         raise BrokerAway(error.str())
+
+    def _give_up(self, why: object) -> None:
+        self._producer = None
+        log.warning("a Kafka transaction could not be ended (%s); its producer is replaced", why)
 
     def _replace(self) -> None:
         """Raises BrokerAway, or Fenced: what became of the old one's transaction only Kafka knows now, and

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 
 from sentinel_cli.errors import KafkaUnreachable
+from sentinel_cli.streaming import transactor
 from sentinel_cli.streaming.batches import BrokerAway, Fenced, Letter
 from sentinel_cli.streaming.transactor import KafkaTransactor
 
@@ -44,6 +46,7 @@ class Member:
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     ticks = itertools.count(step=6)
     monkeypatch.setattr(time, "monotonic", lambda: next(ticks))
+    monkeypatch.setattr(transactor, "GIVE_UP", 0.5)
 
 
 def of(*producers: Paper | KafkaUnreachable) -> KafkaTransactor:
@@ -91,3 +94,18 @@ def test_a_producer_that_can_neither_end_nor_give_up_is_replaced(fails: dict[str
     assert second.done == []
     worker.transact([LETTER], 0, 8)
     assert second.done[-1] == "commit_transaction"
+
+
+def test_a_call_that_never_returns_is_left_behind() -> None:
+    """So librdkafka when its broker dies at the wrong moment."""
+    never = threading.Event()
+    first, second = Paper(), Paper()
+    vars(first)["send_offsets_to_transaction"] = lambda *_: never.wait()
+    worker = of(first, second)
+    with pytest.raises(BrokerAway):
+        worker.transact([LETTER], 0, 8)
+    with pytest.raises(Fenced):
+        worker.transact([LETTER], 0, 8)
+    worker.transact([LETTER], 0, 8)
+    assert second.done[-1] == "commit_transaction"
+    never.set()
