@@ -48,7 +48,8 @@ def test_records_that_expired_unprocessed(scene: Scene, outcome: Callable[..., N
     saved, records = scene.offsets(), scene.records()
     name = scene.settings.topic(topics.TRANSACTIONS)
     ends = [TopicPartition(name, p, OFFSET_END) for p in range(PARTITIONS)]
-    for future in kafka.admin(scene.settings).delete_records(ends).values():
+    admin = kafka.admin(scene.settings)
+    for future in admin.delete_records(ends).values():
         future.result(30)
     more = Traffic(scene.settings, 500, 10_000, seed=99)
     more.start()
