@@ -45,6 +45,7 @@ COMMANDS: dict[str, Entry] = {
     "profiles": Entry("What is known about each user.", SEE),
     "backtest": Entry("What would have been decided, and what that is worth.", DATA),
     "analyze": Entry("What a file of transactions holds, and what tells fraud in it.", DATA),
+    "fit": Entry("Learn a scorecard from a file whose fraud is known.", DATA),
     "datasets": Entry("Import IEEE-CIS, describe a file, synthesize one.", DATA),
     "bench": Entry("Measure throughput and latency on this machine.", KEEP),
     "up": Entry("Start a local Kafka and Valkey, without Docker or Java.", KEEP),

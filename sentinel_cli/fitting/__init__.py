@@ -1,0 +1,1 @@
+"""A scorecard's points from what happened, instead of from taste."""
