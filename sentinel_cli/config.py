@@ -77,6 +77,7 @@ LogLevel = Annotated[
 ]
 Environment = Annotated[Literal["development", "staging", "production"], "development, staging or production"]
 Delivery = Annotated[Literal["idempotent", "transactional"], "idempotent or transactional"]
+Source = Annotated[Literal["auto", "native", "plain"], "auto, native or plain"]
 Properties = Annotated[dict[str, Annotated[str, BeforeValidator(_property)]], "text, a number, true or false"]
 Options = Annotated[dict[str, Any], "a table"]
 
@@ -94,6 +95,9 @@ class KafkaSettings(Table):
     debug: Text = Field("", description="librdkafka's debug contexts, as in 'broker,topic'.")
     schema_registry_url: Url = Field(
         None, description="With it records travel as Avro, else as JSON.", examples=["http://localhost:8081"]
+    )
+    source: Source = Field(
+        "auto", description="How detectors read: native (fast), plain, or auto: native where it can run."
     )
     properties: Properties = Field({}, repr=False)
 

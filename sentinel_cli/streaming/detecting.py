@@ -25,12 +25,10 @@ from profiles.redis_store import RedisStore
 from sentinel_cli.config import Settings
 from sentinel_cli.engine import scorecard, scoring, severity
 from sentinel_cli.errors import ScorecardError
-from sentinel_cli.streaming import footing, kafka, topics, transactor
+from sentinel_cli.streaming import footing, kafka, sources, topics, transactor
 from sentinel_cli.streaming.batches import SystemClock
 from sentinel_cli.streaming.codec import Decoder
-from sentinel_cli.streaming.columnar import Columnar
 from sentinel_cli.streaming.footing import FootedStore
-from sentinel_cli.streaming.plain_source import CONSUMER, PlainSource
 from sentinel_cli.streaming.poison import LARGEST_RECORD
 from sentinel_cli.streaming.sink import KafkaSink
 from sentinel_cli.streaming.transactor import KafkaTransactor
@@ -96,9 +94,11 @@ def run(
     scoring.warm(report)
     topic, group = settings.topic(topics.TRANSACTIONS), kafka.group(settings)
     store = _store(settings, client, job)
-    columnar = Columnar(Decoder(card.record_features), footing.homes(client, _keys(settings)))
-    consumer = kafka.consumer(settings, group, **CONSUMER, **kafka.member(settings, job.index))
-    source = PlainSource(consumer, topic, columnar, job.only)
+    choice = sources.choose(settings)
+    log.info("the %s source: %s", choice.kind, choice.why)
+    consumer = sources.consumer(settings, group, choice, **kafka.member(settings, job.index))
+    maker = sources.maker(choice, Decoder(card.record_features), footing.homes(client, _keys(settings)))
+    source = sources.over(settings, consumer, topic, maker, job.only)
     producer, transact = _producer(settings, consumer, group, job)
     with ThreadPoolExecutor(1, thread_name_prefix="save") as executor:
         worker = Worker(
@@ -115,7 +115,7 @@ def run(
         source.on_loss = worker.moved if job.accept_loss else None
         register_stop(worker.stop)
         began = _Start()
-        reload = _Reload(settings.detect.scorecard, worker, columnar)
+        reload = _Reload(settings.detect.scorecard, worker, maker)
         herald = _Herald(worker, began, tell, reload)
         worker.run(until_end=job.exit_at_end or job.rebuild, each_turn=herald)
     return _summary(worker, began)
@@ -169,8 +169,8 @@ class _Start:
 class _Reload:
     """Puts a changed scorecard in force; a bad one is refused, and the old one stays."""
 
-    def __init__(self, path: Path | None, worker: Worker, columnar: Columnar) -> None:
-        self._path, self._worker, self._columnar = path, worker, columnar
+    def __init__(self, path: Path | None, worker: Worker, maker: sources.Maker) -> None:
+        self._path, self._worker, self._maker = path, worker, maker
         self._seen = self._stamp()
 
     def _stamp(self) -> tuple[int, int] | None:
@@ -192,7 +192,7 @@ class _Reload:
         except ScorecardError as error:
             log.error("the scorecard in force stays: %s", error)
             return
-        self._columnar.decoder = Decoder(card.record_features)
+        self._maker.decoder = Decoder(card.record_features)
         self._worker.scorecard = card
         log.warning("scorecard %s is in force, version %s", card.name, card.version[:12])
 

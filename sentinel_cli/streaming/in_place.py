@@ -18,12 +18,15 @@ from sentinel_cli.engine.jsonread import Read, Reader
 from sentinel_cli.engine.messages import Messages
 from sentinel_cli.streaming.batches import Poison, RecordBatch
 from sentinel_cli.streaming.codec import EARLIEST, LARGEST, LATEST, Decoder
+from sentinel_cli.streaming.footing import Homes
 
 
 class InPlace:
-    """Makes record batches of transactions; ``decoder`` may be exchanged between two polls."""
+    """Makes record batches of transactions; ``decoder`` may be exchanged between two polls. ``homes``, of a
+    topic that has grown, tells which records strayed."""
 
-    def __init__(self, decoder: Decoder) -> None:
+    def __init__(self, decoder: Decoder, homes: Homes | None = None) -> None:
+        self._homes = homes
         self.decoder = decoder  # and with it the reader
 
     @property
@@ -41,17 +44,21 @@ class InPlace:
         """The batch that ``messages`` of one partition are; it is good as long as ``lease``."""
         read = self._reader.read(messages.places, messages.sizes, messages.arrived)
         first = int(messages.offsets[0]) if len(messages) else next_offset
-        owner: Ids | None = None
+        keep, owner = read.understood, None
         poison: list[Poison] = []
-        if not read.understood.all():
-            owner, keep, poison = self._decode_rest(messages, read)
-            if poison:
-                read, messages = _only(keep, read, messages)
+        if not keep.all():
+            keep, owner, poison = self._decode_rest(messages, read)
+        users = Ids(read.users, read.user_sizes, lease=lease, owner=owner)
+        if self._homes is not None:
+            poison = sorted(poison + self._strays(self._homes, partition, messages, users, keep))
+        if poison:
+            read, messages = _only(keep, read, messages)
+            users = Ids(read.users, read.user_sizes, lease=lease, owner=owner)
         return RecordBatch(
             partition=partition,
             first_offset=first,
             next_offset=next_offset,
-            users=Ids(read.users, read.user_sizes, lease=lease, owner=owner),
+            users=users,
             columns=Columns(read.rows, read.extra),
             offsets=messages.offsets,
             arrived=messages.arrived,
@@ -59,9 +66,9 @@ class InPlace:
             poison=poison,
         )
 
-    def _decode_rest(self, messages: Messages, read: Read) -> tuple[Ids, npt.NDArray[np.bool_], list[Poison]]:
-        """Fill in the rows that were not understood. Answers who owns their user ids, which rows are
-        transactions, and the others."""
+    def _decode_rest(self, messages: Messages, read: Read) -> tuple[npt.NDArray[np.bool_], Ids, list[Poison]]:
+        """Fill in the rows that were not understood. Answers which rows are transactions, who owns the
+        user ids of those that were filled in, and what is no transaction."""
         rest = np.flatnonzero(~read.understood)
         values = [messages.value(at) for at in rest.tolist()]
         decoded = self._decoder.decode(values, messages.arrived[rest])
@@ -70,11 +77,21 @@ class InPlace:
         read.users[good], read.user_sizes[good] = users.places, users.sizes
         keep = read.understood.copy()
         keep[good] = True
-        poison = [
-            Poison(int(messages.offsets[rest[i]]), messages.key(int(rest[i])), values[i], why)
-            for i, why in decoded.bad
-        ]
-        return users, keep, poison
+        poison = [_poison(messages, int(rest[i]), why) for i, why in decoded.bad]
+        return keep, users, poison
+
+    def _strays(
+        self, homes: Homes, partition: int, messages: Messages, users: Ids, keep: npt.NDArray[np.bool_]
+    ) -> list[Poison]:
+        """Records that belong on another partition; they are no longer kept."""
+        kept = np.flatnonzero(keep).tolist()
+        found = homes.strays(partition, (users[at] for at in kept))
+        keep[[kept[i] for i in found]] = False
+        return [_poison(messages, kept[i], why) for i, why in found.items()]
+
+
+def _poison(messages: Messages, at: int, why: str) -> Poison:
+    return Poison(int(messages.offsets[at]), messages.key(at), messages.value(at), why)
 
 
 def _only(keep: npt.NDArray[np.bool_], read: Read, messages: Messages) -> tuple[Read, Messages]:

@@ -71,7 +71,7 @@ def test_the_eleven_names_that_users_already_have() -> None:
 
 
 SAMPLES = {
-    "delivery": "transactional", "fraud_threshold": "0.5", "costs.declined": "0.5",
+    "kafka.source": "plain", "delivery": "transactional", "fraud_threshold": "0.5", "costs.declined": "0.5",
     "env": "staging", "log_level": "ERROR", "kafka.properties": '{"a.b": "1"}', "redis.options": '{"a": 1}',
     "redis.ssl": "true", "redis.cluster": "true", "kafka.schema_registry_url": "http://registry:8081",
 }  # fmt: skip

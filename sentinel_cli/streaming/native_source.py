@@ -1,0 +1,234 @@
+"""The native source: records from librdkafka's buffers into columns, with no Python object each.
+
+Purpose: the same as the plain source, several times as fast.
+
+Design: confluent-kafka's Consumer keeps the group, seeks, commits and closes. `poll(0)` serves its
+events, and only it: a rebalance that another call served would find no thread state. Records are
+taken from queues of their partitions, which are cut off from the consumer's.
+
+librdkafka would join a partition's queue to the consumer's when it begins to fetch, and a joined queue
+gives the events of the group. It leaves alone what an application has forwarded (its own mark on the
+queue, kept as long as the partition is known), so a partition is cut off, that is forwarded to nothing,
+before it is assigned.
+
+What a poll took stays librdkafka's memory, and is given back when the next one begins.
+
+Not here: how records are read (``in_place``).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+import time
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from confluent_kafka import Consumer, KafkaError
+
+from sentinel_cli.engine import messages
+from sentinel_cli.engine.messages import Messages
+from sentinel_cli.streaming.batches import B, Listener
+from sentinel_cli.streaming.librdkafka import Library
+from sentinel_cli.streaming.plain_source import PlainSource, offset_of, partition_of
+
+log = logging.getLogger("sentinel.source")
+
+# With queues of their own this limit counts for each partition, and its default is 64 MB.
+QUEUED, QUEUED_KBYTES = "queued.max.messages.kbytes", 16_384
+# Most records that are taken of one partition at once.
+AT_ONCE = 65_536
+
+
+class Taken:
+    """Messages that are ours until ``give_back``."""
+
+    def __init__(self, library: Library) -> None:
+        self._library = library
+        self._pointers: list[messages.Integers] = []
+        self._ours = True
+
+    def add(self, pointers: messages.Integers) -> Messages:
+        self._pointers.append(pointers)
+        return messages.of(pointers, self._library.timestamp)
+
+    def check(self) -> None:
+        """Raises ValueError when they are no longer ours."""
+        if not self._ours:
+            raise ValueError("these records were given back when their source was polled again")
+
+    def give_back(self) -> None:
+        """Each of them once, whatever happens."""
+        self._ours = False
+        while self._pointers:
+            messages.destroy(self._pointers.pop(), self._library.destroy)
+
+
+class NativeSource(PlainSource[B]):
+    """``Source`` over ``consumer`` (made by ``streaming.kafka.consumer`` with ``plain_source.CONSUMER``)
+    for one topic; ``client_id`` is the consumer's.
+
+    ``make`` turns what one poll took of a partition into a batch: its number, its messages in order
+    (none at its end), the offset after them, and the lease of their memory. Raises Unfit.
+    """
+
+    def __init__(
+        self,
+        consumer: Consumer,
+        client_id: str,
+        topic: str,
+        make: Callable[[int, Messages, int, Taken], B],
+        only: list[int] | None = None,
+    ) -> None:
+        super().__init__(consumer, topic, lambda *_: None, only)  # type: ignore[arg-type]
+        self._library = Library()
+        self._handle = self._library.handle(consumer, client_id)
+        self._make_in_place = make
+        self._queues: dict[int, int] = {}  # partitions that were cut off
+        self._taken = Taken(self._library)
+        self._buffer = np.empty(AT_ONCE, np.int64)
+        self._turn = 0
+        self._ear, self._bell = os.pipe()
+        os.set_blocking(self._ear, False)
+        os.set_blocking(self._bell, False)
+        self._waiter = select.poll()
+        self._waiter.register(self._ear, select.POLLIN)
+        self._events: int | None = self._library.queue_get_consumer(self._handle)
+        self._library.queue_io_event_enable(self._events, self._bell, b"1", 1)
+
+    def open(self, listener: Listener) -> None:
+        super().open(_Cutting(listener, self._cut_off, self._let_go))
+
+    def poll(self, timeout: float, limit: int) -> list[B]:
+        self._taken.give_back()
+        self._taken = Taken(self._library)
+        self._hush()  # what rang until now is taken now
+        self._listen()
+        batches = self._take(limit)
+        if not batches and self._wait(timeout):
+            self._listen()
+            batches = self._take(limit)
+        return batches
+
+    def _wait(self, timeout: float) -> bool:
+        """Whether a queue got something within ``timeout`` seconds."""
+        rang = bool(self._waiter.poll(max(timeout, 0.0) * 1_000))
+        if rang:
+            self._hush()
+        return rang
+
+    def _hush(self) -> None:
+        try:
+            os.read(self._ear, 4_096)
+        except BlockingIOError:
+            return
+
+    # ---- events of the group, and partitions that come and go
+
+    def _listen(self) -> None:
+        while (message := self._consumer.poll(0)) is not None:
+            error = message.error()
+            if error is None:  # it was under way before: it is asked for again, on its own queue
+                self.restart(partition_of(message), offset_of(message))
+            elif error.code() != KafkaError._PARTITION_EOF:
+                self._raise(partition_of(message), message.offset(), error)
+
+    def _cut_off(self, partitions: list[int]) -> None:
+        for partition in set(partitions) - self._queues.keys():
+            queue = self._library.queue_get_partition(self._handle, self._topic.encode(), partition)
+            self._library.queue_forward(queue, None)
+            self._library.queue_io_event_enable(queue, self._bell, b"1", 1)
+            self._queues[partition] = queue
+
+    def _let_go(self, partitions: list[int]) -> None:
+        for partition in partitions:
+            queue = self._queues.pop(partition, None)
+            if queue is not None:
+                self._library.queue_io_event_enable(queue, -1, None, 0)
+                self._library.queue_destroy(queue)
+
+    # ---- records
+
+    def _take(self, limit: int) -> list[B]:
+        """At most ``limit`` records; a different partition comes first each time."""
+        partitions = sorted(self._queues)
+        batches: list[B] = []
+        self._turn += 1
+        for i in range(len(partitions)):
+            partition = partitions[(self._turn + i) % len(partitions)]
+            room = self._buffer[: min(limit, AT_ONCE)]
+            count = self._library.take(self._queues[partition], room) if len(room) else 0
+            if count:
+                found = self._taken.add(room[:count].copy())
+                limit -= count
+                batches += self._batches_of(partition, found)
+        return batches
+
+    def _batches_of(self, partition: int, found: Messages) -> Iterator[B]:
+        start = 0
+        for at in np.flatnonzero(found.errors).tolist():
+            yield from self._batch(partition, found.part(start, at))
+            start = at + 1
+            error = KafkaError(int(found.errors[at]))
+            if error.code() == KafkaError._PARTITION_EOF:
+                none = found.part(at, at)
+                yield self._make_in_place(partition, none, int(found.offsets[at]), self._taken)
+            else:
+                self._raise(partition, int(found.offsets[at]), error)
+        yield from self._batch(partition, found.part(start, len(found)))
+
+    def _batch(self, partition: int, found: Messages) -> Iterator[B]:
+        if len(found):
+            assert (found.partitions == partition).all(), "rd_kafka_message_t is not what it was"
+            yield self._make_in_place(partition, found, int(found.offsets[-1]) + 1, self._taken)
+
+    # ---- the rest
+
+    def serve(self, timeout: float) -> None:
+        # What was taken stays: whoever waits may have more to do with it.
+        until = time.monotonic() + timeout
+        self._consumer.pause(self._consumer.assignment())
+        try:
+            self._listen()
+            while (left := until - time.monotonic()) > 0 and self._wait(left):
+                self._listen()
+        finally:
+            self._consumer.resume(self._consumer.assignment())
+
+    def close(self) -> None:
+        if self._events is None:
+            return
+        self._taken.give_back()
+        self._let_go(list(self._queues))
+        self._library.queue_io_event_enable(self._events, -1, None, 0)
+        self._library.queue_destroy(self._events)
+        self._events = None
+        super().close()
+        os.close(self._ear)
+        os.close(self._bell)
+
+
+class _Cutting:
+    """A listener whose partitions are cut off before they are fetched, and let go before they leave."""
+
+    def __init__(
+        self,
+        listener: Listener,
+        cut_off: Callable[[list[int]], None],
+        let_go: Callable[[list[int]], None],
+    ) -> None:
+        self._listener, self._cut_off, self._let_go = listener, cut_off, let_go
+
+    def assigned(self, partitions: list[int]) -> dict[int, int | None]:
+        starts = self._listener.assigned(partitions)
+        self._cut_off(partitions)
+        return starts
+
+    def revoked(self, partitions: list[int]) -> None:
+        self._listener.revoked(partitions)
+        self._let_go(partitions)
+
+    def lost(self, partitions: list[int]) -> None:
+        self._listener.lost(partitions)
+        self._let_go(partitions)

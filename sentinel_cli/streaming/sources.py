@@ -1,0 +1,65 @@
+"""Which source a detector takes transactions from, and why that one.
+
+Purpose: the native source where it can run, else the plain one; `[kafka] source` can ask for either.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+
+from confluent_kafka import Consumer
+
+from sentinel_cli.errors import ConfigError
+from sentinel_cli.streaming import kafka, librdkafka, native_source, plain_source
+from sentinel_cli.streaming.batches import RecordBatch
+from sentinel_cli.streaming.codec import Decoder
+from sentinel_cli.streaming.columnar import Columnar
+from sentinel_cli.streaming.footing import Homes
+from sentinel_cli.streaming.in_place import InPlace
+from sentinel_cli.streaming.native_source import NativeSource
+from sentinel_cli.streaming.plain_source import PlainSource
+
+if TYPE_CHECKING:
+    from sentinel_cli.config import Settings
+
+
+Maker: TypeAlias = Columnar | InPlace
+
+
+class Choice(NamedTuple):
+    kind: Literal["native", "plain"]
+    why: str
+
+
+def choose(settings: Settings) -> Choice:
+    """The source for these settings. Raises ConfigError when the one that is asked for cannot run."""
+    asked = settings.kafka.source
+    if asked == "plain":
+        return Choice("plain", "[kafka] source asks for it")
+    unfit = librdkafka.unfit()
+    if unfit and asked == "native":
+        raise ConfigError(f'[kafka] source = "native" cannot run here: {unfit}; leave it to "auto".')
+    return Choice("plain", unfit) if unfit else Choice("native", "everything it needs is there")
+
+
+def consumer(settings: Settings, group: str, choice: Choice, **overrides: Any) -> Consumer:
+    """A consumer of ``group`` as the chosen source wants it; raises ConfigError."""
+    wanted: dict[str, Any] = dict(plain_source.CONSUMER)
+    if choice.kind == "native" and native_source.QUEUED not in settings.kafka.properties:
+        wanted[native_source.QUEUED] = native_source.QUEUED_KBYTES
+    return kafka.consumer(settings, group, **wanted, **overrides)
+
+
+def maker(choice: Choice, decoder: Decoder, homes: Homes | None) -> Maker:
+    """What makes batches of transactions for the chosen source."""
+    return InPlace(decoder, homes) if choice.kind == "native" else Columnar(decoder, homes)
+
+
+def over(
+    settings: Settings, consumer: Consumer, topic: str, maker: Maker, only: list[int] | None = None
+) -> PlainSource[RecordBatch]:
+    """The source over ``consumer`` that ``maker`` makes the batches of."""
+    if isinstance(maker, Columnar):
+        return PlainSource(consumer, topic, maker, only)
+    client_id = str(kafka.properties(settings, kafka.CONSUMER, {})["client.id"])
+    return NativeSource(consumer, client_id, topic, maker, only)
