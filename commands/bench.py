@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -12,6 +12,7 @@ from sentinel_cli.options import JsonFlag, Workers
 from sentinel_cli.output import emit_json
 
 if TYPE_CHECKING:
+    from sentinel_cli.benching.suite import Part
     from sentinel_cli.benching.trial import Trial
     from sentinel_cli.context import Context
 
@@ -174,9 +175,6 @@ def everything(
     from sentinel_cli.benching import suite
 
     _print(ctx.obj, _measured(ctx.obj, suite.parts(records, seconds, rounds, partitions)), json=json)
-
-
-Part = tuple[int, Callable[["Trial"], list[dict[str, Any]]]]
 
 
 def _measured(context: Context, parts: list[Part]) -> dict[str, Any]:

@@ -1,5 +1,5 @@
-"""Writes cli.md and settings.md beside this file, and the table in scoring.md, from the code:
-`make reference`.
+"""Writes cli.md and settings.md beside this file, and the table in scoring.md, from the code; and
+performance.md and the tables in scaling.md from what was measured: `make reference`.
 
 Purpose: the reference cannot say what the code does not. A test says when it is out of date.
 """
@@ -16,6 +16,8 @@ from typer import Context
 
 from sentinel_cli import config, sources
 from sentinel_cli.app import COMMANDS, FLAGS, root
+from sentinel_cli.benching import page
+from sentinel_cli.benching import scaling as tables
 from sentinel_cli.config import Settings
 from sentinel_cli.engine.features import FEATURES
 from sentinel_cli.engine.features import FLAGS as FLAGS_OF_ALERTS
@@ -23,6 +25,9 @@ from sentinel_cli.errors import ExitCode
 
 HERE = Path(__file__).parent
 SCORING = HERE.parent / "scoring.md"
+SCALING = HERE.parent / "scaling.md"
+PERFORMANCE = HERE.parent / "performance.md"
+MEASURED = HERE.parent / "performance.json"
 WIDTH = 100
 
 CLI = """\
@@ -78,10 +83,33 @@ def settings() -> str:
 
 def scoring() -> str:
     """scoring.md with the table of features that the engine has."""
-    head, begin, rest = SCORING.read_text(encoding="utf-8").partition("<!-- features -->\n")
-    _, end, tail = rest.partition("<!-- end of features -->\n")
     rows = "".join(f"| `{f.name}` | {f.meaning} | {_flags(f.name)} |\n" for f in FEATURES)
-    return f"{head}{begin}| feature | what it is | flag |\n|---|---|---|\n{rows}{end}{tail}"
+    table = f"| feature | what it is | flag |\n|---|---|---|\n{rows}"
+    return _put(SCORING.read_text(encoding="utf-8"), "features", table)
+
+
+def performance() -> str:
+    return page.performance(json.loads(MEASURED.read_text(encoding="utf-8")))
+
+
+def scaling() -> str:
+    """scaling.md with the tables that follow from what was measured."""
+    costs = tables.Costs.of(json.loads(MEASURED.read_text(encoding="utf-8")))
+    text = SCALING.read_text(encoding="utf-8")
+    for name, table in (
+        ("costs", tables.costs_table(costs)),
+        ("rates", tables.by_rate(costs)),
+        ("users", tables.by_users(costs)),
+    ):
+        text = _put(text, name, f"\n{table}\n\n")
+    return text
+
+
+def _put(text: str, name: str, table: str) -> str:
+    """``table`` between the marks of this ``name``, instead of what stands there."""
+    head, begin, rest = text.partition(f"<!-- {name} -->\n")
+    _, end, tail = rest.partition(f"<!-- end of {name} -->\n")
+    return f"{head}{begin}{table}{end}{tail}"
 
 
 def _flags(feature: str) -> str:
@@ -122,6 +150,8 @@ def main() -> None:
     (HERE / "cli.md").write_text(cli(), encoding="utf-8")
     (HERE / "settings.md").write_text(settings(), encoding="utf-8")
     SCORING.write_text(scoring(), encoding="utf-8")
+    PERFORMANCE.write_text(performance(), encoding="utf-8")
+    SCALING.write_text(scaling(), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -12,15 +12,18 @@ they run here, is told as well, since all of it shares the machine.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
 
 from sentinel_cli.benching import figures
 from sentinel_cli.benching.draining import drain
 from sentinel_cli.benching.serving import Servers
 from sentinel_cli.benching.trial import Filled, Ran, Trial
 from sentinel_cli.errors import SentinelError
-from sentinel_cli.streaming import topics
+from sentinel_cli.streaming import sources, topics
+
+if TYPE_CHECKING:
+    from sentinel_cli.config import Settings
 
 Source = Literal["auto", "native", "plain"]
 Delivery = Literal["idempotent", "transactional"]
@@ -28,11 +31,16 @@ Delivery = Literal["idempotent", "transactional"]
 
 @dataclass(frozen=True)
 class Way:
-    """How the detector runs."""
+    """How the detector runs; "auto" becomes what that comes to here (``found``)."""
 
     source: Source = "auto"
     delivery: Delivery = "idempotent"
     workers: int = 1
+
+    def found(self, settings: Settings) -> Way:
+        """Raises ConfigError when the source that is asked for cannot run."""
+        kafka = settings.kafka.model_copy(update={"source": self.source})
+        return replace(self, source=sources.choose(settings.model_copy(update={"kafka": kafka})).kind)
 
     def environment(self, trial: Trial) -> dict[str, str]:
         return trial.environment(SENTINEL_KAFKA_SOURCE=self.source, SENTINEL_DELIVERY=self.delivery)
@@ -43,6 +51,7 @@ class Way:
 
 def measure(trial: Trial, filled: Filled, way: Way, rounds: int) -> dict[str, Any]:
     """``rounds`` rounds over what was ``filled``. Raises SentinelError when one left something out."""
+    way = way.found(trial.settings)
     drain(trial.settings, trial.topic(topics.TRANSACTIONS))  # warms the broker, and counts for nothing
     measured = []
     for number in range(1, rounds + 1):
@@ -51,8 +60,7 @@ def measure(trial: Trial, filled: Filled, way: Way, rounds: int) -> dict[str, An
     return {
         "bench": "detect",
         **asdict(way),
-        "source": measured[-1]["source"],
-        **figures.summary([_numbers(each) for each in measured]),
+        **figures.summary(measured),
         **asdict(filled.shape),
         "alerts": filled.alerts,
         "partitions": len(trial.ends(topics.TRANSACTIONS)),
@@ -67,7 +75,7 @@ def profile(trial: Trial, way: Way) -> None:
     trial.profile("detect", way.arguments(), way.environment(trial), topics.TRANSACTIONS)
 
 
-def _round(trial: Trial, filled: Filled, way: Way) -> dict[str, Any]:
+def _round(trial: Trial, filled: Filled, way: Way) -> dict[str, float]:
     trial.forget()
     raw = drain(trial.settings, trial.topic(topics.TRANSACTIONS))
     before = Servers(trial)
@@ -76,7 +84,6 @@ def _round(trial: Trial, filled: Filled, way: Way) -> dict[str, Any]:
     document = ran.document
     tps = document["processed"] / (document["elapsed_s"] - document["assigned_s"])
     return {
-        "source": document.get("source", way.source),
         "tps": round(tps),
         "raw_drain_tps": round(raw.tps),
         "ratio_to_raw": figures.rounded(tps / raw.tps),
@@ -101,11 +108,7 @@ def _check(ran: Ran, filled: Filled) -> None:
         )
 
 
-def _numbers(measured: dict[str, Any]) -> dict[str, float]:
-    return {name: value for name, value in measured.items() if isinstance(value, int | float)}
-
-
-def _sentence(measured: dict[str, Any]) -> str:
+def _sentence(measured: dict[str, float]) -> str:
     return (
         f"{measured['tps']:,} a second, {measured['ratio_to_raw']:.2f} of the raw drain's "
         f"{measured['raw_drain_tps']:,}, {measured['cpu_us_per_tx']:.2f} µs of CPU each"

@@ -91,7 +91,7 @@ class _Paced:
 
 def measure(trial: Trial, rate: float, seconds: float, users: int, way: Way) -> dict[str, Any]:
     """``seconds`` of paced traffic, and a warm-up before. Raises SentinelError when alerts are missing."""
-    warm_up = int(WARM_UP_S * rate)
+    way, warm_up = way.found(trial.settings), int(WARM_UP_S * rate)
     shape = Shape(warm_up + int(seconds * rate), users)
     parts = list(records.slices(shape, time.time_ns() // 1000))
     sent = _Paced(trial, rate, [key for p in parts for key in p.keys], [v for p in parts for v in p.values])

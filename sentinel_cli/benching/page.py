@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sentinel_cli.benching import table
+from sentinel_cli.benching.latency import WARM_UP_S
 
 PAGE = """\
 # Performance
@@ -60,8 +61,6 @@ DISTURBED = """\
 began): they show less than it can do, and rounds differ.
 
 """
-
-WARM_UP_S = 3.0
 
 
 def performance(document: dict[str, Any]) -> str:

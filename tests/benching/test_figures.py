@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from sentinel_cli.benching import figures, scaling, table
+from sentinel_cli.benching.scaling import Costs
+
+DETECT: dict[str, Any] = {
+    "bench": "detect",
+    "source": "native",
+    "delivery": "idempotent",
+    "workers": 2,
+    "users": 20_000,
+    "hot": True,
+    "tps": 600_000,
+    "raw_drain_tps": 1_000_000,
+    "ratio_to_raw": 0.6,
+    "cpu_us_per_tx": 1.5,
+    "peak_rss_mb": 300,
+    "spread": {"tps": {"min": 500_000, "median": 600_000, "max": 650_000}},
+}
+MACHINE = {"cpu": "A processor", "cores": 2, "load": 0.1}
+
+
+def test_the_median_counts_and_the_spread_is_told() -> None:
+    summary = figures.summary([{"tps": 10}, {"tps": 50}, {"tps": 20}])
+    assert summary == {"tps": 20, "rounds": 3, "spread": {"tps": {"min": 10, "median": 20, "max": 50}}}
+
+
+@pytest.mark.parametrize(("value", "shown"), [(0.123456, 0.1235), (12.3456, 12.35), (123_456.7, 123_457)])
+def test_four_digits_count(value: float, shown: float) -> None:
+    assert figures.rounded(value) == shown
+
+
+def test_a_table_says_which_way_was_measured() -> None:
+    console = Console(width=200, file=io.StringIO())
+    console.print(table.draw({"machine": MACHINE, "results": [DETECT]}))
+    assert isinstance(console.file, io.StringIO)
+    printed = console.file.getvalue()
+    for words in (
+        "detect, native, idempotent",
+        "one with half of the traffic",
+        "2 workers",
+        "600,000",
+        "0.60",
+    ):
+        assert words in printed
+
+
+def test_scale_is_arithmetic() -> None:
+    costs = Costs(worker=2.0, read=1.0, written=1.0, redis=3.0, sent=400.0, profile=500.0)
+    rates = [line.split(" | ") for line in scaling.by_rate(costs).splitlines()[2:]]
+    # 10,000 tps at 2 µs is 2 % of a core; 10,000,000 are 20 cores, 40 of them half full.
+    assert [line[1] for line in rates] == ["1", "1", "4", "40"]
+    assert rates[-1][2] == "160"
+    assert rates[-1][3] == "60"
+    users = [line.split(" | ") for line in scaling.by_users(costs).splitlines()[2:]]
+    assert [line[1] for line in users] == ["5", "50", "500"]
+    assert [line[2] for line in users] == ["10", "100", "1,000"]
+    assert [line[3].removesuffix(" |") for line in users] == ["1", "2", "16"]
