@@ -6,6 +6,7 @@ import math
 import sys
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -47,6 +48,7 @@ Days = Annotated[
     float | None,
     typer.Option("--days", min=1, help="How long is long. [default: as long as Kafka keeps transactions]"),
 ]
+File = Annotated[Path, typer.Argument(dir_okay=False, help="The parquet file.")]
 Partition = Annotated[int | None, typer.Option("--partition", min=0, help="Only this partition's users.")]
 
 
@@ -176,6 +178,45 @@ def expire(
         emit_json({"before": rfc3339(before), "dry_run": dry_run, "removed": removed})
     else:
         context.out.print(f"{removed:,} profiles {'would be removed' if dry_run else 'removed'}.")
+
+
+@app.command()
+def export(ctx: typer.Context, file: File, json: JsonFlag = False) -> None:
+    """Write all that Redis holds under the prefix to a parquet file: profiles, offsets, blocks, cases.
+
+    Detectors and responders must stand still, so that profiles and offsets belong together.
+    """
+    from profiles import archive
+    from sentinel_cli.streaming import kafka
+
+    context: Context = ctx.obj
+    kafka.standing_still(context.settings)
+    count = archive.export(_store(context)[0], context.settings.redis_prefix, file)
+    if json:
+        emit_json({"file": str(file), "keys": count})
+    else:
+        context.out.print(f"{count:,} keys written to {file}.")
+
+
+@app.command(name="import")
+def import_(ctx: typer.Context, file: File, json: JsonFlag = False) -> None:
+    """Read what `export` wrote into a Redis that holds nothing under the prefix."""
+    from profiles import archive
+    from sentinel_cli.streaming import kafka
+
+    context: Context = ctx.obj
+    kafka.standing_still(context.settings)
+    client, prefix = _store(context)[0], context.settings.redis_prefix
+    if there := next(archive.keys(client, prefix), None):
+        raise SentinelError(
+            f"Redis holds {there.decode(errors='replace')} already: import into an empty Redis, or remove "
+            f"what is there under {prefix!r} first."
+        )
+    count = archive.restore(client, prefix, file)
+    if json:
+        emit_json({"file": str(file), "keys": count})
+    else:
+        context.out.print(f"{count:,} keys read from {file}.")
 
 
 def _store(context: Context) -> tuple[Client, Keys]:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient, ClusterMetadata
 
-from sentinel_cli.errors import ConfigError, KafkaUnreachable
+from sentinel_cli.errors import ConfigError, KafkaUnreachable, SentinelError
 
 if TYPE_CHECKING:
     from sentinel_cli.config import Settings
@@ -153,6 +153,24 @@ def unreachable_sentence(settings: Settings) -> str:
         f"Kafka does not answer at {settings.kafka.servers}{f' ({reason})' if reason else ''}: "
         "check KAFKA_SERVERS, or start the local stack with `sentinel up`."
     )
+
+
+def standing_still(settings: Settings) -> None:
+    """Raises SentinelError while a detector or a responder is in its group, KafkaUnreachable."""
+    client = admin(settings)
+    for role, command in (("", "detect"), ("respond", "respond")):
+        name = group(settings, role)
+        try:
+            members = client.describe_consumer_groups([name], request_timeout=8.0)[name].result().members
+        except KafkaException as error:
+            if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
+                continue  # nobody ever joined
+            raise KafkaUnreachable(f"Kafka does not describe group {name}: {error.args[0].str()}.") from error
+        if members:
+            raise SentinelError(
+                f"{len(members)} `sentinel {command}` run in group {name}: stop them first (one that was "
+                "killed leaves when its session times out)."
+            )
 
 
 def is_mock(cluster: ClusterMetadata) -> bool:

@@ -63,15 +63,9 @@ def growth(settings: Settings) -> Growth | None:
 
 
 def ready(settings: Settings, found: Growth) -> None:
-    """Raises SentinelError while a detector runs, or alerts wait for `sentinel respond`: a block that one
+    """Raises SentinelError while a worker runs, or alerts wait for `sentinel respond`: a block that one
     of them leads to would go to the user's old partition."""
-    group, admin = kafka.group(settings), kafka.admin(settings)
-    described = admin.describe_consumer_groups([group], request_timeout=8.0)[group].result()
-    if described.members:
-        raise SentinelError(
-            f"{len(described.members)} detectors are in group {group}: stop them first (one that was killed "
-            "leaves when its session times out)."
-        )
+    kafka.standing_still(settings)
     behind = _waiting_alerts(settings)
     if behind:
         raise SentinelError(

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -170,3 +171,44 @@ def test_a_reader_that_has_seen_enough_ends_it_quietly(settings: Settings, run: 
         assert process.stdout.readline()
         process.stdout.close()
         assert (process.stderr.read(), process.wait(timeout=30)) == (b"", 0)
+
+
+@pytest.mark.apache
+def test_a_namespace_is_taken_to_an_empty_redis(run: Run, settings: Settings, tmp_path: Path) -> None:
+    topics.ensure(settings, partitions=PARTITIONS)
+    client: Any = connection.connect_to(settings.redis)
+    keys = Keys(settings.redis_prefix, settings.topic(topics.TRANSACTIONS))
+    client.set(keys.offset(0), 7)
+    blocks.block(client, keys, 0, "user_1", 2**60, "alert_1")
+    file = str(tmp_path / "state.parquet")
+    code, out, err = run("export", file, "--json")
+    assert (code, json.loads(out)["keys"]) == (0, 4), err
+    code, _, err = run("import", file)
+    assert code == 1
+    assert "already" in err
+    client.unlink(*client.scan_iter(f"{settings.redis_prefix}:*"))
+    assert run("import", file)[0] == 0
+    assert client.get(keys.offset(0)) == b"7"
+    assert blocks.read(client, keys, 0, 0)[1] == {"user_1": 2**60}
+
+
+def test_who_was_not_seen_for_long_expires(run: Run, settings: Settings) -> None:
+    client: Any = connection.connect_to(settings.redis)
+    keys = Keys(settings.redis_prefix, settings.topic(topics.TRANSACTIONS))
+    for user, days in (("new", 0), ("old", 8)):
+        row = layout.empty(1)
+        row["version"], row["last_time"] = layout.VERSION, START - days * 86_400 * SECOND
+        client.set(keys.profile(1, user), layout.to_bytes(row)[0])
+    code, out, err = run("expire", "--dry-run", "--json")
+    assert (code, json.loads(out)["removed"]) == (0, 1), err
+    assert client.exists(keys.profile(1, "old"))
+    code, out, err = run("expire", "--yes", "--json")
+    assert (code, json.loads(out)["removed"]) == (0, 1), err
+    assert client.exists(keys.profile(1, "new"))
+    assert not client.exists(keys.profile(1, "old"))
+
+
+def test_nothing_moves_where_nothing_grew(run: Run, settings: Settings) -> None:
+    topics.ensure(settings, partitions=PARTITIONS)
+    code, out, err = run("move", "--json")
+    assert (code, json.loads(out)) == (0, {"from": None, "to": None, "moved": 0}), err
