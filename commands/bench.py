@@ -56,7 +56,10 @@ def produce(
     profile: Profile = False,
     json: JsonFlag = False,
 ) -> None:
-    """Synthetic transactions made, sent and acknowledged a second, each with its label."""
+    """Transactions made, sent and acknowledged a second.
+
+    Synthetic ones, as fast as they go, each with its label.
+    """
     from sentinel_cli.benching import producing
 
     def measure(trial: Trial) -> list[dict[str, Any]]:
@@ -82,7 +85,11 @@ def detect(
     profile: Profile = False,
     json: JsonFlag = False,
 ) -> None:
-    """Transactions scored a second, exactly once, 1 % of them alerts, with all of them waiting."""
+    """Transactions scored a second, exactly once.
+
+    All of them wait on Kafka, 280 bytes of JSON each, and 1 % are alerts. Every round is checked: all
+    scored, and exactly the alerts that there had to be.
+    """
     from sentinel_cli.benching import detecting
     from sentinel_cli.benching.records import Shape
 
@@ -107,7 +114,10 @@ def respond(
     profile: Profile = False,
     json: JsonFlag = False,
 ) -> None:
-    """Alerts acted on a second, exactly once, of every severity, with all of them waiting."""
+    """Alerts acted on a second, exactly once.
+
+    A detector raised them, of every severity, and all of them wait on Kafka.
+    """
     from sentinel_cli.benching import responding
 
     def measure(trial: Trial) -> list[dict[str, Any]]:
@@ -130,7 +140,10 @@ def latency(
     partitions: Partitions = PARTITIONS,
     json: JsonFlag = False,
 ) -> None:
-    """From the producer's timestamp to the alert in a consumer's hands, at an even pace."""
+    """Milliseconds from a transaction sent to its alert received.
+
+    From the producer's timestamp to the alert in a consumer's hands, at an even pace.
+    """
     from sentinel_cli.benching import latency as pace
     from sentinel_cli.benching.detecting import Way
 
@@ -171,7 +184,10 @@ def everything(
     partitions: Partitions = PARTITIONS,
     json: JsonFlag = False,
 ) -> None:
-    """All of them, and the detector over hard shapes: what docs/performance.md is made of."""
+    """All of these, and the detector over hard shapes.
+
+    docs/performance.md is made of what this prints with --json.
+    """
     from sentinel_cli.benching import suite
 
     _print(ctx.obj, _measured(ctx.obj, suite.parts(records, seconds, rounds, partitions)), json=json)
