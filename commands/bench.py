@@ -77,6 +77,9 @@ def detect(
     records: Records = 3_000_000,
     users: Users = 20_000,
     hot: Annotated[bool, typer.Option("--hot", help="One user has half of the traffic.")] = False,
+    features: Annotated[
+        int, typer.Option("--features", min=0, help="Numbers for models in each record, 9 bytes each.")
+    ] = 0,
     source: Source = "auto",
     delivery: Delivery = "idempotent",
     workers: Workers = 1,
@@ -96,7 +99,7 @@ def detect(
     way = detecting.Way(source, delivery, workers)
 
     def measure(trial: Trial) -> list[dict[str, Any]]:
-        result = detecting.measure(trial, trial.fill(Shape(records, users, hot)), way, rounds)
+        result = detecting.measure(trial, trial.fill(Shape(records, users, hot, features)), way, rounds)
         if profile:
             detecting.profile(trial, way)
         return [result]

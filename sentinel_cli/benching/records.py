@@ -1,4 +1,4 @@
-"""The records that are measured: 280 bytes of JSON, and how many of them have to be alerts.
+"""The records that are measured: JSON, 280 bytes unless more is asked for; and how many have to alert.
 
 Purpose: traffic of a known shape (`sentinel produce` makes traffic of a likely one), and the scorecard
 under which exactly the chosen share of it alerts, however often a user comes.
@@ -44,11 +44,13 @@ DEVICES = ("desktop", "android", "iphone ", "tablet ")
 
 @dataclass(frozen=True)
 class Shape:
-    """``hot``: one user has half of the traffic. ``alerts``: the share of records that alert."""
+    """``hot``: one user has half of the traffic. ``features``: how many numbers the record's map for
+    models holds, 9 bytes each. ``alerts``: the share of records that alert."""
 
     records: int
     users: int = 20_000
     hot: bool = False
+    features: int = 0
     alerts: float = 0.01
 
 
@@ -64,13 +66,14 @@ class Slice(NamedTuple):
 def slices(shape: Shape, now: int) -> Iterator[Slice]:
     """All records of ``shape``, whose time ends at ``now``; the same shape gives the same ones."""
     rng = np.random.default_rng(SEED)
-    writer = _writer()
+    writer = _writer(shape.features)
     span = min(shape.records / (shape.users * A_DAY), LONGEST_DAYS) * DAY
     for first in range(0, shape.records, SLICE):
         index = np.arange(first, min(first + SLICE, shape.records))
         users, amounts = _users(shape, rng, len(index)), _amounts(shape, rng, len(index))
         times = (now - span + index * (span / shape.records)).astype(np.int64)
-        lines = writer.write(_columns(rng, index, users, times, amounts))
+        columns = _columns(rng, index, users, times, amounts)
+        lines = writer.write([*columns, *rng.integers(0, 10, (shape.features, len(index)))])
         keys = [b"user_%07d" % user for user in users.tolist()]
         yield Slice(first, keys, lines.split(), int((amounts >= ALARMING[0]).sum()))
 
@@ -127,7 +130,8 @@ def _columns(rng: np.random.Generator, index: Ints, users: Ints, times: Ints, am
     ]
 
 
-def _writer() -> Writer:
+def _writer(features: int) -> Writer:
+    names = [f',"V{number}":' for number in range(1, features + 1)]
     return Writer(
         (
             Field('{"transaction_id":"T_bench_', DIGITS, 10),
@@ -138,6 +142,8 @@ def _writer() -> Writer:
             Field('","merchant_category":"', TEXT, texts=CATEGORIES),
             Field('","device_id":"d_', HEX, 12),
             Field('","card_network":"visa","device_type":"', TEXT, texts=DEVICES),
+            *(Field(f'","features":{{{names[0][1:]}', DIGITS, 1) for _ in names[:1]),
+            *(Field(name, DIGITS, 1) for name in names[1:]),
         ),
-        '"}',
+        "}}" if features else '"}',
     )

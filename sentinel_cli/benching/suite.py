@@ -11,6 +11,7 @@ from sentinel_cli.benching.records import Shape
 from sentinel_cli.benching.trial import Trial
 
 USERS, MANY_USERS = 20_000, 1_000_000
+FEATURES = 300  # a record then has some 3 KB
 RATE = 10_000.0  # transactions a second, for the latency
 ALERTS = 50_000  # for the responder
 
@@ -36,6 +37,7 @@ def parts(records: int, seconds: float, rounds: int, partitions: int) -> list[Pa
             even,
             shaped(Shape(records, USERS, hot=True)),
             shaped(Shape(fewer, MANY_USERS)),
+            shaped(Shape(fewer, USERS, features=FEATURES)),
             lambda trial: [latency.measure(trial, RATE, seconds, USERS, Way())],
             lambda trial: [producing.measure(trial, fewer, USERS, rounds)],
             lambda trial: [

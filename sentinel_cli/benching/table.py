@@ -31,6 +31,8 @@ def name(result: dict[str, Any]) -> str:
     words += [f"{result['users']:,} users"]
     if result.get("hot"):
         words += ["one with half of the traffic"]
+    if result.get("features"):
+        words += [f"{result['features']} features"]
     if result.get("workers", 1) > 1:
         words += [f"{result['workers']} workers"]
     return ", ".join(words)

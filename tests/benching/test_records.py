@@ -32,6 +32,15 @@ def test_a_record_has_280_bytes() -> None:
     assert np.mean(sizes) == pytest.approx(280, abs=1.5)
 
 
+def test_a_record_can_carry_numbers_for_models() -> None:
+    one, two = transactions(Shape(1_000, features=1))[0], transactions(Shape(1_000, features=300))[-1]
+    assert one.features is not None
+    assert list(one.features) == ["V1"]
+    assert two.features is not None
+    assert len(two.features) == 300
+    assert len(values(Shape(1_000, features=300))[0]) == pytest.approx(280 + 2_600, rel=0.05)
+
+
 def test_the_same_shape_is_the_same_records_and_keys_are_their_users() -> None:
     first, second = (list(records.slices(Shape(20_000), NOW)) for _ in range(2))
     assert first == second
