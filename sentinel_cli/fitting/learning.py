@@ -25,9 +25,10 @@ from sentinel_cli.fitting.binning import Bools, Floats
 from sentinel_cli.fitting.sample import Column, Sample
 from sentinel_cli.fitting.selecting import Candidate
 
-MOST_FACTORS = 50
+MOST_FACTORS = 60
 # A factor whose points lie within so much of each other says too little to be read.
 LEAST_SPREAD = 0.1
+AT_ONCE = 0.75  # this part of the columns stays, whatever it says, when the others are left out
 
 
 @dataclass(frozen=True)
@@ -98,13 +99,15 @@ def _chosen(
 
 
 def _weighed(columns: list[Candidate], fraud: Bools) -> tuple[list[Fitted], float]:
-    """On a part of the rows, leave out what adds nothing until every factor adds something; then the
+    """On a part of the rows, leave out what adds least until every factor adds something; then the
     weights of these on all rows."""
     part = max(1, len(fraud) // selecting.SAMPLE)
     while True:
         factors, _ = _fit(columns, fraud, part)
         ranked = sorted(factors, key=lambda f: (-_says(f), f.column.name))
-        kept = [f.column for f in ranked[:MOST_FACTORS] if f.spread >= LEAST_SPREAD]
+        enough = [f for f in ranked[:MOST_FACTORS] if f.spread >= LEAST_SPREAD]
+        # Not all at once: many that say a little each of the same would all go, and nothing would say it.
+        kept = [f.column for f in ranked[: max(len(enough), int(AT_ONCE * len(columns)))]]
         if len(kept) in {0, len(columns)}:
             break
         columns = kept

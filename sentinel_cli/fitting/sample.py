@@ -35,8 +35,8 @@ from sentinel_cli.fitting.binning import Bools, Floats
 
 # The first part of time is learnt from, the rest judges.
 FIRST_PART = 0.8
-# Fewer frauds than this in either part, and a fit would be luck.
-LEAST_FRAUDS = 30
+# With fewer frauds than this in either part there is nothing to learn from, or nothing to judge on.
+LEAST_FRAUDS = 5
 
 Column = tuple[str, Floats]
 

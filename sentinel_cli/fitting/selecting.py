@@ -65,7 +65,7 @@ def candidate(column: Column, fraud: Bools) -> Candidate | str:
     if not len(cuts) and np.isnan(values).any() and not np.isnan(values).all():
         cuts = np.array([np.nanmin(values)])  # being there at all may tell
     if not len(cuts):
-        return "the same throughout"
+        return "has no values" if np.isnan(values).all() else "tells nothing"
     codes = binning.code(values, cuts)
     every, stolen = _counts(codes, fraud, len(cuts) + 2)
     evidence = binning.evidence(every, stolen)

@@ -154,8 +154,8 @@ def test_columns_that_say_nothing_fade_or_repeat_are_left_out(
     factors, left_out = {f["feature"] for f in report["factors"]}, report["left_out"]
     assert "features.X_telling" in factors or "features.X_twin" in factors
     assert {"says what features.X_telling says", "says what features.X_twin says"} & set(left_out.values())
-    assert left_out["features.X_noise"] == "the same throughout"
-    assert left_out["features.X_empty"] == "the same throughout"
+    assert left_out["features.X_noise"] == "tells nothing"
+    assert left_out["features.X_empty"] == "has no values"
     assert left_out["features.X_fading"] == "what it told did not last"
     assert "X_text" in err
     assert not {"features.TransactionDT", "features.TransactionAmt"} & {*factors, *left_out}
@@ -176,6 +176,12 @@ def test_the_file_is_a_readable_scorecard(capsys: Captured, data: Path, tmp_path
         assert all(p == round(p, 2) for p in (*factor.points, factor.missing))
     mean = parquet.read_table(data)["TransactionAmt"].to_numpy()[:32_000].mean()
     assert f"amount_mean = {mean:.4g}" in text
+
+
+def test_a_small_file_is_enough(capsys: Captured, tmp_path: Path) -> None:
+    synthesis.run(2_000, tmp_path / "small.parquet", seed=2)
+    report = fit(capsys, tmp_path / "small.parquet", tmp_path / "card.toml")
+    assert report["factors"]
 
 
 def test_tables_are_for_people(capsys: Captured, data: Path, tmp_path: Path) -> None:
