@@ -8,10 +8,8 @@ Not here: money and episodes (`sentinel backtest`).
 
 from __future__ import annotations
 
-import numpy as np
 from msgspec import Struct
 
-from datasets.columns import NO_LABEL
 from sentinel_cli.backtesting import ranking
 from sentinel_cli.backtesting.decisions import decide
 from sentinel_cli.backtesting.measuring import FALSE_POSITIVE_RATES
@@ -34,9 +32,8 @@ class Verdict(Struct, frozen=True):
 def judge(sample: Sample, card: Scorecard, threshold: float) -> Verdict:
     transactions = sample.scored_by(card)
     decisions = decide(transactions, card, threshold)
-    label = transactions.truth.label
-    counted = decisions.scored & (label != NO_LABEL) & (np.arange(len(label)) >= sample.split)
-    fraud, alert = label[counted] == 1, decisions.alert[counted]
+    counted = sample.held_out[decisions.scored[sample.held_out]]
+    fraud, alert = transactions.truth.label[counted] == 1, decisions.alert[counted]
     curve = ranking.curve(decisions.score[counted], fraud)
     caught, raised = int((alert & fraud).sum()), int(alert.sum())
     return Verdict(

@@ -8,10 +8,9 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-import numpy as np
 from msgspec import Struct, structs
 
-from datasets.columns import NO_LABEL
+from datasets.columns import Ints
 from sentinel_cli.engine.features import RECORD_PREFIX
 from sentinel_cli.engine.scorecard import Scorecard
 from sentinel_cli.fitting import judging
@@ -88,8 +87,8 @@ def report(
         data=str(data),
         output=str(output),
         version=fit.card.version,
-        learnt_from=_part(sample, slice(0, sample.split)),
-        judged_on=_part(sample, slice(sample.split, None)),
+        learnt_from=_part(sample, sample.learn),
+        judged_on=_part(sample, sample.held_out),
         held_out={
             FITTED: judging.judge(sample, fit.card, threshold),
             in_force.name: judging.judge(sample, in_force, threshold),
@@ -110,8 +109,6 @@ def _said(part: Part) -> str:
     return f"{part.transactions:,} transactions, {share:.2%} fraud, {part.first} to {part.last}"
 
 
-def _part(sample: Sample, which: slice) -> Part:
-    label, time = sample.transactions.truth.label[which], sample.transactions.rows["time"][which]
-    known = label != NO_LABEL
-    first, last = (rfc3339(int(at)) for at in (time[known].min(), time[known].max()))
-    return Part(int(np.count_nonzero(known)), int((label == 1).sum()), first, last)
+def _part(sample: Sample, rows: Ints) -> Part:
+    label, time = sample.transactions.truth.label[rows], sample.transactions.rows["time"][rows]
+    return Part(len(rows), int((label == 1).sum()), rfc3339(int(time.min())), rfc3339(int(time.max())))

@@ -35,6 +35,10 @@ from sentinel_cli.fitting.binning import Bools, Floats
 
 # The first part of time is learnt from, the rest judges.
 FIRST_PART = 0.8
+# While the file begins everybody is new, which no detector meets again: its first part only fills profiles.
+WARM_UP = 0.1
+# It grows with the file and not with the user, so later values mean something else than those learnt.
+GROWING = "transactions_so_far"
 # With fewer frauds than this in either part there is nothing to learn from, or nothing to judge on.
 LEAST_FRAUDS = 5
 
@@ -43,15 +47,23 @@ Column = tuple[str, Floats]
 
 @dataclass(frozen=True)
 class Sample:
-    """``transactions`` in the order of time, the first ``split`` of them to learn from; ``learn`` are the
-    rows among these with a label that are scored, ``fraud`` (len(learn),) what they are; ``features``
-    are the file's own columns, with a row a transaction."""
+    """``transactions`` in the order of time, the first ``split`` of them to learn from.
+
+    ``learn`` are the rows among these that are scored and have a label, after the warm-up; ``fraud``
+    (len(learn),) is what they are; ``features`` are the file's own columns, with a row a transaction.
+    """
 
     transactions: Transactions
     features: pa.Table
     split: int
     learn: Ints
     fraud: Bools
+
+    @property
+    def held_out(self) -> Ints:
+        """The rows with a label that judge."""
+        label = self.transactions.truth.label
+        return self.split + np.flatnonzero(label[self.split :] != columns.NO_LABEL)
 
     @property
     def notes(self) -> list[str]:
@@ -66,7 +78,7 @@ class Sample:
         """The engine's features of the rows to learn from, with the alerts that ``card`` would raise."""
         seen, rows = _pass(self.scored_by(card), self.split, card, threshold)
         seen = seen[np.searchsorted(rows, self.learn)]
-        yield from ((name, seen[:, at].copy()) for at, name in enumerate(NAMES))
+        yield from ((name, seen[:, at].copy()) for at, name in enumerate(NAMES) if name != GROWING)
 
     def of_file(self) -> Iterator[Column]:
         """The file's columns of the rows to learn from, each under the name that a factor has for it."""
@@ -89,18 +101,20 @@ def read(path: Path, how: Reading) -> Sample:
         features = features.take(pa.array(transactions.extra["position"].astype(np.int64)))
     label = transactions.truth.label
     labelled = np.flatnonzero(label != columns.NO_LABEL)
-    split = int(labelled[int(FIRST_PART * len(labelled))]) if len(labelled) else 0
-    _check(path, label[:split] == 1, label[split:] == 1)
+    warm, split = (
+        int(labelled[int(part * len(labelled))]) if len(labelled) else 0 for part in (WARM_UP, FIRST_PART)
+    )
+    _check(path, label[warm:split] == 1, label[split:] == 1)
     _, rows = _pass(transactions, split, scorecard.load(), math.inf)
-    learn = rows[label[rows] != columns.NO_LABEL]
+    learn = rows[(label[rows] != columns.NO_LABEL) & (rows >= warm)]
     return Sample(transactions, features, split, learn, label[learn] == 1)
 
 
 def _check(path: Path, first: Bools, last: Bools) -> None:
-    for frauds, part in ((int(first.sum()), "first 80 %"), (int(last.sum()), "last 20 %")):
+    for frauds, part in ((int(first.sum()), "the part to learn from"), (int(last.sum()), "the last 20 %")):
         if frauds < LEAST_FRAUDS:
             raise InputError(
-                f"{path} has {frauds:,} labelled frauds in the {part} of its time, "
+                f"{path} has {frauds:,} labelled frauds in {part}, "
                 f"and a fit needs {LEAST_FRAUDS} there: take a longer file, or one with labels."
             )
 

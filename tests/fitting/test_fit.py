@@ -91,11 +91,11 @@ def test_what_is_reported_is_what_a_backtest_finds(capsys: Captured, data: Path,
     assert card.version == report["version"]
     transactions = file.read(data, None, None, card.record_features)
     decisions = decide(transactions, card, report["held_out"]["fitted"]["threshold"])
-    last = np.arange(len(transactions)) >= report["learnt_from"]["transactions"]
+    last = np.arange(len(transactions)) >= 0.8 * ROWS
     fraud = transactions.truth.label[last] == 1
     auc = ranking.auc(ranking.curve(decisions.score[last], fraud))
     assert round(auc or 0, 6) == report["held_out"]["fitted"]["auc"]
-    assert report["learnt_from"]["transactions"] == round(0.8 * ROWS)
+    assert report["learnt_from"]["transactions"] == round(0.7 * ROWS)
     assert report["judged_on"]["transactions"] == round(0.2 * ROWS)
 
 
@@ -166,7 +166,7 @@ def test_the_file_is_a_readable_scorecard(capsys: Captured, data: Path, tmp_path
     report = fit(capsys, data, out, "--features", "C*")
     text = out.read_text()
     assert text.startswith(
-        "# Made by `sentinel fit synthetic.parquet --features 'C*'`.\n# Learnt from 32,000"
+        "# Made by `sentinel fit synthetic.parquet --features 'C*'`.\n# Learnt from 28,000"
     )
     assert " fraud\n" in text
     card = scorecard.load(out)
@@ -174,7 +174,7 @@ def test_the_file_is_a_readable_scorecard(capsys: Captured, data: Path, tmp_path
     for factor in card.factors:
         assert len(factor.points) <= 6
         assert all(p == round(p, 2) for p in (*factor.points, factor.missing))
-    mean = parquet.read_table(data)["TransactionAmt"].to_numpy()[:32_000].mean()
+    mean = parquet.read_table(data)["TransactionAmt"].to_numpy()[4_000:32_000].mean()
     assert f"amount_mean = {mean:.4g}" in text
 
 
@@ -195,8 +195,8 @@ def test_tables_are_for_people(capsys: Captured, data: Path, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("columns", "options", "said"),
     [
-        ({"isFraud": None}, [], "has 0 labelled frauds in the first 80 % of its time"),
-        ({"isFraud": [0] * ROWS}, [], "has 0 labelled frauds in the first 80 % of its time"),
+        ({"isFraud": None}, [], "has 0 labelled frauds in the part to learn from"),
+        ({"isFraud": [0] * ROWS}, [], "has 0 labelled frauds in the part to learn from"),
         ({"isFraud": ["yes"] * ROWS}, [], "labels are 0 and 1"),
         ({"TransactionAmt": None}, [], "TransactionAmt"),
         ({}, ["--features", "Q*"], "has no column Q* to make a feature of"),
