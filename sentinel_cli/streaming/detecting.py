@@ -95,7 +95,7 @@ def run(
     topic, group = settings.topic(topics.TRANSACTIONS), kafka.group(settings)
     store = _store(settings, client, job)
     choice = sources.choose(settings)
-    log.info("the %s source: %s", choice.kind, choice.why)
+    log.debug("the %s source: %s", choice.kind, choice.why)
     consumer = sources.consumer(settings, group, choice, **kafka.member(settings, job.index))
     maker = sources.maker(choice, Decoder(card.record_features), footing.homes(client, _keys(settings)))
     source = sources.over(settings, consumer, topic, maker, job.only)

@@ -19,6 +19,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from tests.poison import in_place
 from tests.poison.kinds import BAD, FINE, but, plus
 from tests.poison.oracle import Judge, same_alone, same_elsewhere
 
@@ -110,6 +111,7 @@ def _cut(rng: np.random.Generator, data: bytes, bounds: npt.NDArray[np.int64]) -
 def check(judge: Judge, values: list[bytes | None], number: int) -> int:
     """How many of them are good. Raises whatever is wrong."""
     decoded = judge(values)
+    in_place.same(values)
     if number % ALONE_EVERY == 0:
         few = values[:ALONE]
         same_alone(judge.decoder, few, judge(few))
