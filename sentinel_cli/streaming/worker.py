@@ -28,6 +28,7 @@ Not here: how records become columns (``codec``), what a score is (``engine``).
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from collections import Counter
@@ -154,6 +155,7 @@ class Worker:
         self._transactor = transactor
         self._partitions: dict[int, Partition] = {}
         self._savings: dict[int, Saving] = {}
+        self._under_way: dict[int, Future[tuple[bool, Blocks | None]]] = {}  # of partitions let go
         self._skipping: set[int] = set()  # begun anew in this turn: what was polled before is void
         self._leaving = False  # partitions are being given back: save, and begin nothing
         self._look: dict[int, float] = {}
@@ -449,7 +451,9 @@ class Worker:
     def lost(self, partitions: list[int]) -> None:
         for number in partitions:
             self._partitions.pop(number, None)
-            self._savings.pop(number, None)
+            saving = self._savings.pop(number, None)
+            if saving is not None and saving.future is not None:
+                self._under_way[number] = saving.future
 
     def moved(self, number: int, offset: int) -> None:
         """What comes next of a partition is lost, and that is accepted: it goes on at ``offset``."""
@@ -458,7 +462,15 @@ class Worker:
         partition.sent = min(partition.sent, offset)
 
     def _begin(self, number: int) -> int:
-        """Hold ``number`` from what is stored; waits while the store is away."""
+        """Hold ``number`` from what is stored; waits while the store is away.
+
+        A save of ours that is still under way must end before: its transaction would move the group's
+        offset after we have read it, and what it sent would be sent again.
+        """
+        under_way = self._under_way.pop(number, None)
+        while under_way is not None and not under_way.done():
+            with contextlib.suppress(TimeoutError):
+                under_way.exception(timeout=BUSY)
         wait = FIRST_WAIT
         while True:
             try:

@@ -196,6 +196,17 @@ def groups_offset(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Worker, "assigned", assigned)
 
 
+def write_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that starts again while a transaction of its own is under way."""
+    original = Worker._begin
+
+    def begin(self: Worker, number: int) -> int:
+        self._under_way.pop(number, None)
+        return original(self, number)
+
+    monkeypatch.setattr(Worker, "_begin", begin)
+
+
 BUGS = [offset_first, no_fence, no_acknowledgements, cache_kept, groups_offset, no_look_at_the_offset]
 
 
