@@ -48,6 +48,8 @@ class Partition:
         self.rows: Profiles = layout.empty(FIRST_SLOTS)
         self._capacity = capacity
         self._slots = Slots()
+        # What was just looked for, and all of it found: the next question is where.
+        self._found: tuple[Ids | None, npt.NDArray[np.int64] | None] = (None, None)
         self._users: list[str] = []
         self._changed = np.zeros(FIRST_SLOTS, np.bool_)
         self._used = np.zeros(FIRST_SLOTS, np.int64)  # the turn of the batch that last used a slot
@@ -68,7 +70,11 @@ class Partition:
     def missing(self, users: Sequence[str] | Ids) -> list[str]:
         """Those of ``users`` that have no slot yet, each once."""
         found = ids.of(users)
-        unknown = np.flatnonzero(self._slots.find(found) < 0)
+        slots = self._slots.find(found)
+        unknown = np.flatnonzero(slots < 0)
+        if not len(unknown):
+            self._found = found, slots
+            return []
         return list(dict.fromkeys(found[at] for at in unknown.tolist()))
 
     def admit(self, users: list[str], rows: Profiles) -> None:
@@ -81,7 +87,9 @@ class Partition:
 
     def slots(self, users: Sequence[str] | Ids) -> npt.NDArray[np.int64]:
         """The slot of each of ``users``, shape (n,); all must have been admitted."""
-        return self._slots.find(ids.of(users))
+        asked, slots = self._found
+        self._found = None, None
+        return slots if slots is not None and asked is users else self._slots.find(ids.of(users))
 
     def learned(self, slots: npt.NDArray[np.int64], records: int, next_offset: int, now: float) -> None:
         """``records`` up to ``next_offset`` have changed the profiles in ``slots``."""
@@ -121,6 +129,7 @@ class Partition:
         self.begin = save.end
         self.since = now
         if len(self._slots) > self._capacity:
+            self._found = None, None
             self._evict()
 
     def _evict(self) -> None:

@@ -16,13 +16,13 @@ from sentinel_cli.streaming.in_place import InPlace
 FEATURES = ("risk", "a")
 
 
-def laid_out(values: list[bytes | None], blob: npt.NDArray[np.uint8]) -> Messages:
+def laid_out(values: list[bytes | None], blob: npt.NDArray[np.uint8], first: int = 0) -> Messages:
     """Messages whose values stand one after the other in ``blob``; every third has no time of Kafka's."""
     sizes = np.array([len(value or b"") for value in values], np.int64)
     places = np.cumsum(sizes) - sizes + memory.place_of(blob)
     places[[value is None for value in values]] = -1
     none = np.zeros(len(values), np.int64)
-    offsets = np.arange(len(values))
+    offsets = np.arange(first, first + len(values))
     arrived = np.where(offsets % 3 == 0, -1, 1_756_900_000_000)
     return Messages(none, none, offsets, arrived, places, sizes, none - 1, none)
 

@@ -38,7 +38,9 @@ from sentinel_cli.streaming.batches import (
     RecordBatch,
 )
 from sentinel_cli.streaming.codec import Decoder
+from sentinel_cli.streaming.in_place import InPlace
 from sentinel_cli.streaming.worker import Plan, Worker
+from tests.poison.in_place import laid_out
 
 T = TypeVar("T")
 TOPIC = "transactions"
@@ -261,6 +263,16 @@ class SimClock:
         return event.is_set()
 
 
+class Memory:
+    """Memory that lives as long as a batch points to it."""
+
+    def __init__(self, records: list[bytes]) -> None:
+        self.blob = np.frombuffer(b"".join(records), np.uint8)
+
+    def check(self) -> None:
+        return
+
+
 class SimSource:
     """A consumer: hears of its partitions only while it polls."""
 
@@ -313,6 +325,11 @@ class SimSource:
             self.mine.update({p: at or 0 for p, at in starts.items()})
 
     def _batch(self, partition: int, at: int, records: list[bytes]) -> RecordBatch:
+        """Every second partition's records are read where they stand, as the native source does it."""
+        if partition % 2:
+            memory = Memory(records)
+            messages = laid_out(list(records), memory.blob, first=at)
+            return InPlace(self.decoder)(partition, messages, at + len(records), memory)
         decoded = self.decoder.decode(list(records), np.full(len(records), -1, np.int64))
         good = decoded.good
         return RecordBatch(
