@@ -50,4 +50,5 @@ def _round(trial: Trial, records: int) -> dict[str, float]:
         "raw_drain_tps": round(raw.tps),
         "ratio_to_raw": figures.rounded(tps / raw.tps),
         "peak_rss_mb": round(ran.memory_mb),
+        "others_cores": ran.others,
     }

@@ -90,6 +90,7 @@ def _round(trial: Trial, filled: Filled, way: Way) -> dict[str, float]:
         "cpu_us_per_tx": document["cpu_us_per_tx"],
         "raw_drain_cpu_us": figures.rounded(raw.cpu_us),
         "peak_rss_mb": round(ran.memory_mb),
+        "others_cores": ran.others,
         "start_s": figures.rounded(ran.start_s),
         **before.redis(filled.shape.records),
         **before.broker(filled.shape.records),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import platform
 import re
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -32,6 +34,24 @@ def describe() -> dict[str, object]:
         "sentinel": __version__,
         "load": round(os.getloadavg()[0], 2),
     }
+
+
+def busy() -> float:
+    """Seconds that all cores together have worked since they started."""
+    times = psutil.cpu_times()
+    return float(
+        sum(getattr(times, kind, 0.0) for kind in ("user", "nice", "system", "irq", "softirq", "steal"))
+    )
+
+
+def spent(processes: Iterable[psutil.Process]) -> float:
+    """Seconds of CPU that these have used; what has ended counts for nothing."""
+    total = 0.0
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            times = process.cpu_times()
+            total += times.user + times.system
+    return total
 
 
 def broker(settings: Settings, running: stack.Stack | None) -> str:

@@ -55,5 +55,6 @@ def _round(trial: Trial, records: int, users: int) -> dict[str, float]:
         "raw_drain_tps": round(raw.tps),
         "ratio_to_raw": figures.rounded(ran.document["tps"] / raw.tps),
         "peak_rss_mb": round(ran.memory_mb),
+        "others_cores": ran.others,
         **spent,
     }

@@ -70,5 +70,6 @@ def _round(trial: Trial, alerts: int) -> dict[str, float]:
         "raw_drain_tps": round(raw.tps),
         "ratio_to_raw": figures.rounded(tps / raw.tps),
         "peak_rss_mb": round(ran.memory_mb),
+        "others_cores": ran.others,
         "start_s": figures.rounded(ran.start_s),
     }

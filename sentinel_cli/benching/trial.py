@@ -55,11 +55,13 @@ class Filled:
 @dataclass(frozen=True)
 class Ran:
     """How one process went. ``start_s``: from its start to the first offset that it saved.
-    ``memory_mb``: the most that it and its children held. ``document`` is what it closed with."""
+    ``memory_mb``: the most that it and its children held. ``others``: how many cores worked meanwhile for
+    whoever else uses this machine, the kernel's own work included. ``document`` is what it closed with."""
 
     document: dict[str, Any]
     start_s: float
     memory_mb: float
+    others: float
 
 
 class Trial:
@@ -81,6 +83,9 @@ class Trial:
         self._scorecard = folder / "scorecard.toml"
         self._scorecard.write_text(records.scorecard(), encoding="utf-8")
         self._log = settings.home / "logs" / "bench.log"
+        self._present = [psutil.Process()]  # what works for this benchmark beside the command
+        if self.running is not None:
+            self._present += [psutil.Process(server.pid) for server in self.running.servers]
         self._groups = 0
 
     def topic(self, name: str) -> str:
@@ -137,15 +142,18 @@ class Trial:
         Raises SentinelError when it fails."""
         offsets = self._offsets(saves) if saves else []
         begun, start, memory = time.monotonic(), 0.0, 0
+        busy, spent, ours = machine.busy(), machine.spent(self._present), 0.0
         with self.child(name, arguments, environment, python) as child:
             family = [psutil.Process(child.pid)]
             while not child.ended:
-                memory = max(memory, _memory(family))
+                memory, ours = max(memory, _memory(family)), max(ours, machine.spent(family))
                 if not start and any(self.client.get(key) for key in offsets):
                     start = time.monotonic() - begun
                     family += family[0].children()  # it has all that it will have: finding them takes time
                 time.sleep(LOOK_EVERY_S)
-            return Ran(child.document(), start, memory / 2**20)
+            ours += machine.spent(self._present) - spent
+            others = (machine.busy() - busy - ours) / (time.monotonic() - begun)
+            return Ran(child.document(), start, memory / 2**20, round(max(others, 0.0), 2))
 
     def profile(self, name: str, arguments: list[str], environment: Mapping[str, str], saves: str) -> None:
         """One more run that does not count, under py-spy if it is installed, else under cProfile; leaves
