@@ -504,6 +504,8 @@ class Worker:
                 return offset, blocks
             known = self._source.committed(number)
             if known is not None and not self._plan.rebuild:
+                if self._store.start(number)[0] is not None:
+                    continue  # another worker has begun it in between
                 raise LostStateError(
                     f"Redis has no profiles of {self._plan.topic}-{number}, but Kafka knows that there were "
                     f"some, true up to offset {known}: restore Redis from a backup, or make them again from "
