@@ -125,7 +125,9 @@ def rebuild(ctx: typer.Context, json: JsonFlag = False, yes: Yes = False, dry_ru
 
 @app.command()
 def move(ctx: typer.Context, json: JsonFlag = False, yes: Yes = False, dry_run: DryRun = False) -> None:
-    """Let profiles follow their users after `transactions` got more partitions.
+    """Let profiles follow their users to new partitions.
+
+    After `transactions` was given more partitions.
 
     With the detectors stopped: scores what the old partitions still hold, then takes each profile to the
     partition that its user's records are on now. The number of partitions must be a multiple of the old one.
@@ -182,7 +184,9 @@ def expire(
 
 @app.command()
 def export(ctx: typer.Context, file: File, json: JsonFlag = False) -> None:
-    """Write all that Redis holds under the prefix to a parquet file: profiles, offsets, blocks, cases.
+    """Write all that Redis holds under the prefix to a parquet file.
+
+    Profiles, offsets, blocks, cases.
 
     Detectors and responders must stand still, so that profiles and offsets belong together.
     """
@@ -200,7 +204,10 @@ def export(ctx: typer.Context, file: File, json: JsonFlag = False) -> None:
 
 @app.command(name="import")
 def import_(ctx: typer.Context, file: File, json: JsonFlag = False) -> None:
-    """Read what `export` wrote into a Redis that holds nothing under the prefix."""
+    """Read what `export` wrote back into an empty Redis.
+
+    One that holds nothing under the prefix.
+    """
     from profiles import archive
     from sentinel_cli.streaming import kafka
 
