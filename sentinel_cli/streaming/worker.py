@@ -245,6 +245,14 @@ class Worker:
         partition = self._partitions.get(batch.partition)
         if partition is None or (partition.next is not None and batch.next_offset <= partition.next):
             return
+        if partition.next is not None and batch.first_offset < partition.next:
+            log.warning(
+                "%s-%d: records from %d came again, %d is next", self._plan.topic, batch.partition,
+                batch.first_offset, partition.next,
+            )  # fmt: skip
+            self._source.restart(batch.partition, partition.next)
+            self._skipping.add(batch.partition)
+            return
         self._make_room(partition)
         if self._partitions.get(batch.partition) is not partition:
             return
