@@ -35,8 +35,9 @@ from sentinel_cli.streaming.plain_source import PlainSource, offset_of, partitio
 
 log = logging.getLogger("sentinel.source")
 
-# With queues of their own this limit counts for each partition, and its default is 64 MB.
-QUEUED, QUEUED_KBYTES = "queued.max.messages.kbytes", 16_384
+# What librdkafka may hold ahead. With queues of their own its limit counts for each partition, so they share
+# the 64 MB that are its default; none gets less than two of its fetches.
+QUEUED, QUEUED_KBYTES, LEAST_KBYTES = "queued.max.messages.kbytes", 65_536, 2_048
 # Most records that are taken of one partition at once.
 AT_ONCE = 65_536
 

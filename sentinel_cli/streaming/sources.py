@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 from confluent_kafka import Consumer
 
 from sentinel_cli.errors import ConfigError
-from sentinel_cli.streaming import kafka, librdkafka, native_source, plain_source
+from sentinel_cli.streaming import kafka, librdkafka, native_source, plain_source, topics
 from sentinel_cli.streaming.batches import RecordBatch
 from sentinel_cli.streaming.codec import Decoder
 from sentinel_cli.streaming.columnar import Columnar
@@ -43,10 +43,14 @@ def choose(settings: Settings) -> Choice:
 
 
 def consumer(settings: Settings, group: str, choice: Choice, **overrides: Any) -> Consumer:
-    """A consumer of ``group`` as the chosen source wants it; raises ConfigError."""
+    """A consumer of ``group`` for `transactions` as the chosen source wants it.
+
+    Raises ConfigError, KafkaUnreachable; SentinelError where there is no such topic.
+    """
     wanted: dict[str, Any] = dict(plain_source.CONSUMER)
     if choice.kind == "native" and native_source.QUEUED not in settings.kafka.properties:
-        wanted[native_source.QUEUED] = native_source.QUEUED_KBYTES
+        share = native_source.QUEUED_KBYTES // topics.partitions(settings, topics.TRANSACTIONS)
+        wanted[native_source.QUEUED] = max(share, native_source.LEAST_KBYTES)
     return kafka.consumer(settings, group, **wanted, **overrides)
 
 
