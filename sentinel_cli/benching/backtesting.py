@@ -23,13 +23,9 @@ def measure(trial: Trial, records: int, users: int, rounds: int) -> dict[str, An
     trial.say(f"Writing {records:,} records of {users:,} users, and their labels …")
     trial.run("produce", producing.arguments(records, users), {})
     drain(trial.settings, trial.topic(topics.TRANSACTIONS))  # warms the broker, and counts for nothing
-    measured = []
-    for number in range(1, rounds + 1):
-        measured.append(_round(trial, records))
-        trial.say(f"  {number} of {rounds}: {measured[-1]['tps']:,} a second")
     return {
         "bench": "backtest",
-        **figures.summary(measured),
+        **figures.of_rounds(rounds, lambda: _round(trial, records), trial.say, figures.a_second),
         "records": records,
         "users": users,
         "broker": trial.broker,

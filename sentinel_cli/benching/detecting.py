@@ -53,14 +53,10 @@ def measure(trial: Trial, filled: Filled, way: Way, rounds: int) -> dict[str, An
     """``rounds`` rounds over what was ``filled``. Raises SentinelError when one left something out."""
     way = way.found(trial.settings)
     drain(trial.settings, trial.topic(topics.TRANSACTIONS))  # warms the broker, and counts for nothing
-    measured = []
-    for number in range(1, rounds + 1):
-        measured.append(_round(trial, filled, way))
-        trial.say(f"  {number} of {rounds}: {_sentence(measured[-1])}")
     return {
         "bench": "detect",
         **asdict(way),
-        **figures.summary(measured),
+        **figures.of_rounds(rounds, lambda: _round(trial, filled, way), trial.say, _sentence),
         **asdict(filled.shape),
         "alerts": filled.alerts,
         "partitions": len(trial.ends(topics.TRANSACTIONS)),
@@ -109,8 +105,5 @@ def _check(ran: Ran, filled: Filled) -> None:
         )
 
 
-def _sentence(measured: dict[str, float]) -> str:
-    return (
-        f"{measured['tps']:,} a second, {measured['ratio_to_raw']:.2f} of the raw drain's "
-        f"{measured['raw_drain_tps']:,}, {measured['cpu_us_per_tx']:.2f} µs of CPU each"
-    )
+def _sentence(found: figures.Round) -> str:
+    return f"{figures.a_second(found)}, {found['cpu_us_per_tx']:.2f} µs of CPU each"

@@ -21,13 +21,9 @@ if TYPE_CHECKING:
 
 def measure(trial: Trial, records: int, users: int, rounds: int) -> dict[str, Any]:
     """``rounds`` rounds of ``records``. Raises SentinelError when Kafka did not take all."""
-    measured = []
-    for number in range(1, rounds + 1):
-        measured.append(_round(trial, records, users))
-        trial.say(f"  {number} of {rounds}: {measured[-1]['tps']:,} a second")
     return {
         "bench": "produce",
-        **figures.summary(measured),
+        **figures.of_rounds(rounds, lambda: _round(trial, records, users), trial.say, figures.a_second),
         "records": records,
         "users": users,
         "broker": trial.broker,

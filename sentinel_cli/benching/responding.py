@@ -35,13 +35,9 @@ def fill(trial: Trial, alerts: int, users: int) -> int:
 def measure(trial: Trial, alerts: int, users: int, rounds: int) -> dict[str, Any]:
     """``rounds`` rounds over the ``alerts`` on the topic. Raises SentinelError when one left some out."""
     drain(trial.settings, trial.topic(topics.FRAUD_ALERTS))  # warms the broker, and counts for nothing
-    measured = []
-    for number in range(1, rounds + 1):
-        measured.append(_round(trial, alerts))
-        trial.say(f"  {number} of {rounds}: {measured[-1]['tps']:,} alerts a second")
     return {
         "bench": "respond",
-        **figures.summary(measured),
+        **figures.of_rounds(rounds, lambda: _round(trial, alerts), trial.say, figures.a_second),
         "alerts": alerts,
         "users": users,
         "broker": trial.broker,
