@@ -10,7 +10,7 @@ import pytest
 from sentinel_cli.config import Settings
 from sentinel_cli.errors import LostRangeError
 from sentinel_cli.streaming import kafka, sources, topics
-from sentinel_cli.streaming.batches import RecordBatch
+from sentinel_cli.streaming.batches import Poison, RecordBatch
 from sentinel_cli.streaming.codec import Decoder
 
 pytestmark = pytest.mark.real
@@ -164,7 +164,7 @@ def test_a_dead_letter_has_its_bytes(settings: Settings, join: Callable[..., Mem
     produce(settings, {0: 1})
     produce(settings, {0: 1}, value=b"")
     member = join()
-    poison = []
+    poison: list[Poison] = []
     until(lambda: len(poison) == 2, lambda: poison.extend(p for b in member.poll() for p in b.poison))
     assert [(p.offset, p.key, p.value) for p in poison] == [(0, b"k", BAD), (1, b"k", b"")]
 
