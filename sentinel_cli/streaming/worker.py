@@ -339,7 +339,13 @@ class Worker:
     # ---- steps 5 and 6
 
     def _move(self, partition: Partition) -> None:
-        """Begin a save that is due, or move the one under way on by what can be done now."""
+        """Begin a save that is due, or move the one under way on by what can be done now.
+
+        Nothing for a partition that is no longer held so: while its batch waited for room, it may have gone
+        and come back, and what it held then would be saved as if it were what is held now.
+        """
+        if self._partitions.get(partition.number) is not partition:
+            return
         saving = self._savings.get(partition.number)
         if saving is None:
             if not self._due(partition) or not self._load_blocked(partition):
