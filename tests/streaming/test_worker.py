@@ -320,3 +320,29 @@ def test_stopping_while_the_store_is_away_says_so_and_loses_nothing(
     Run(log, store).worker.run(until_end=True)
     assert store.rows == uninterrupted[0].rows
     assert sorted(set(alert_ids(log))) == uninterrupted[1]
+
+
+def test_a_partition_that_comes_back_while_its_batch_waits_for_room(
+    uninterrupted: tuple[MemoryStore, list[str]],
+) -> None:
+    """Kafka is away for so long that the group gives the partitions anew, to the same worker."""
+    log, store = traffic(), MemoryStore()
+    run = Run(log, store)
+    run.source.chunk = 60
+    rebalanced: list[float] = []
+
+    def serve(_timeout: float) -> None:
+        rebalanced.append(run.clock.now)
+        run.source.take([0, 1, 2], lost=True)
+        run.source.give([0, 1, 2])
+        run.sink.silent = False
+
+    run.source.serve = serve  # type: ignore[method-assign]
+    run.source.open(run.worker)
+    run.sink.silent = True
+    for _ in range(60):
+        run.worker.turn()
+        run.clock.now += 0.06
+    assert rebalanced
+    assert store.offsets == uninterrupted[0].offsets
+    assert store.rows == uninterrupted[0].rows
