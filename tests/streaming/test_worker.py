@@ -337,7 +337,7 @@ def test_a_partition_that_comes_back_while_its_batch_waits_for_room(
         run.source.give([0, 1, 2])
         run.sink.silent = False
 
-    run.source.serve = serve  # type: ignore[method-assign]
+    vars(run.source)["serve"] = serve
     run.source.open(run.worker)
     run.sink.silent = True
     for _ in range(60):
