@@ -23,15 +23,16 @@ Made by `make reference` from [performance.json](performance.json), which is wha
 |---|---|
 {machine}
 
-{disturbed}Broker, Redis, producer and worker share these cores. Figures are the median of {rounds} rounds,
-with the lowest and the highest in brackets. The *raw drain* is what confluent-kafka, tuned, hands to Python
-when nobody looks at the records, measured in the same minute over the same records: the share of it is the
-figure that compares across machines. `make bench` measures all of this where you are.
+{disturbed}Broker, Redis, producer and worker share these cores. {rounds}
+
+The *raw drain* is what confluent-kafka, tuned, hands to Python when nobody looks at the records, measured in
+the same minute over the same records: the share of it is the figure that compares across machines. `make
+bench` measures all of this where you are.
 
 ## Detection
 
-All records wait on Kafka: 280 bytes of JSON, 1 % of them alerts. The command scores them exactly once, with
-its profiles and offsets in Redis, alerts, blocks and telemetry. Every round is checked: all transactions
+All records wait on Kafka: 280 bytes of JSON unless said otherwise, 1 % of them alerts.
+The command scores them exactly once, with its profiles and offsets in Redis, alerts, blocks and telemetry. Every round is checked: all transactions
 scored, and exactly the alerts that had to be. `tps` counts from the group's assignment to the last save; what
 comes before (starting Python, loading the compiled kernel, joining) is the last column, up to the first save.
 
@@ -65,6 +66,10 @@ cores: they show less than it can do, and rounds differ.
 """
 
 
+ROUNDS = "Figures are the median of {count} rounds, with the lowest and the highest in brackets."
+ONCE = "Each figure is of one round."
+
+
 def performance(document: dict[str, Any]) -> str:
     """The whole page."""
     machine, results = document["machine"], document["results"]
@@ -74,7 +79,7 @@ def performance(document: dict[str, Any]) -> str:
     return PAGE.format(
         machine="\n".join(f"| {name} | {value} |" for name, value in _machine(document)),
         disturbed=DISTURBED.format(others=others, cores=machine["cores"]) if others >= DISTURBING else "",
-        rounds=of["detect"][0]["rounds"],
+        rounds=ONCE if (count := of["detect"][0]["rounds"]) == 1 else ROUNDS.format(count=count),
         warm_up=WARM_UP_S,
         detect=_detect(of["detect"]),
         parts=_parts(of["detect"]),
@@ -170,4 +175,6 @@ def _others(results: list[dict[str, Any]]) -> str:
 
 def _spread(result: dict[str, Any], figure: str) -> str:
     spread = result["spread"][figure]
+    if result["rounds"] == 1:
+        return f"{spread['median']:,.0f}"
     return f"{spread['median']:,.0f} ({spread['min']:,.0f} to {spread['max']:,.0f})"
