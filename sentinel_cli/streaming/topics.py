@@ -131,7 +131,7 @@ def partitions(settings: Settings, name: str) -> int:
     full = settings.topic(name)
     found = kafka.reachable(settings).topics.get(full)
     if found is None:
-        raise SentinelError(f"Kafka has no topic {full!r}: create it with `sentinel topics create`.")
+        raise _missing(full)
     return len(found.partitions)
 
 
@@ -146,6 +146,8 @@ def identity(settings: Settings, name: str) -> str:
     full, cluster = settings.topic(name), kafka.reachable(settings)
     if kafka.is_mock(cluster):
         return ""
+    if full not in cluster.topics:
+        raise _missing(full)
     client = kafka.admin(settings)
     try:
         asked = client.describe_topics(TopicCollection([full]), request_timeout=8.0)
@@ -242,6 +244,10 @@ def _touch(settings: Settings, names: list[str]) -> None:
     client = kafka.producer(settings)
     for name in names:
         client.list_topics(name, timeout=8.0)
+
+
+def _missing(full: str) -> SentinelError:
+    return SentinelError(f"Kafka has no topic {full!r}: create it with `sentinel topics create`.")
 
 
 def _refused(what: str, error: KafkaException) -> SentinelError:

@@ -148,14 +148,16 @@ def test_sigterm_saves_and_says_what_was_done(settings: Settings) -> None:
     client: Any = connection.connect_to(settings.redis)
     keys = Keys(settings.redis_prefix, settings.topic("transactions"))
     deadline = time.monotonic() + 60
-    while not all(client.mget([keys.offset(p) for p in range(PARTITIONS)])):
+    offsets = [keys.offset(p) for p in range(PARTITIONS)]
+    while not any(int(offset or 0) for offset in client.mget(offsets)):
         assert time.monotonic() < deadline, process.stderr
         time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
     out, err = process.communicate(timeout=30)
     assert process.returncode == 0, err
-    assert json.loads(out)["processed"] == 2_000
-    assert stored(settings)["total_transactions"].sum() == 2_000
+    processed = json.loads(out)["processed"]
+    assert processed == sum(int(offset) for offset in client.mget(offsets)) > 0
+    assert processed == stored(settings)["total_transactions"].sum()
 
 
 @pytest.mark.parametrize("delivery", ["idempotent", pytest.param("transactional", marks=pytest.mark.apache)])
