@@ -33,9 +33,9 @@ bench` measures all of this where you are.
 
 All records wait on Kafka: 280 bytes of JSON unless said otherwise, 1 % of them alerts. The command scores
 them exactly once, with its profiles and offsets in Redis, alerts, blocks and telemetry. Every round is
-checked: all transactions scored, and exactly the alerts that had to be. `tps` counts from the group's assignment to
-the last save; what comes before (starting Python, loading the compiled kernel, joining) is the last column,
-up to the first save.
+checked: all transactions scored, and exactly the alerts that had to be. `tps` counts from the group's
+assignment to the last save; what comes before (starting Python, loading the compiled kernel, joining) is
+the last column, up to the first save.
 
 {detect}
 
