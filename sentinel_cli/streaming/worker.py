@@ -481,6 +481,7 @@ class Worker:
         A save of ours that is still under way must end before: its transaction would move the group's
         offset after we have read it, and what it sent would be sent again.
         """
+        self.lost([number])  # one that went and came back unnoticed may have a save under way, too
         under_way = self._under_way.pop(number, None)
         while under_way is not None and not under_way.done():
             with contextlib.suppress(TimeoutError):
