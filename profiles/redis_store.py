@@ -26,7 +26,8 @@ from profiles.contract import Blocks, Loaded, Save, StoreAway
 from profiles.keys import Keys
 from sentinel_cli.errors import LostRangeError
 
-# What a server says while it is away, full, loading or demoted: conditions that pass.
+# What a server says while it is away, full, loading or demoted: conditions that pass. A WatchError that
+# reaches `away` is redis-py's word for a connection that broke behind WATCH: at EXEC it is caught before.
 PASSING = (
     exceptions.BusyLoadingError,
     exceptions.ConnectionError,
@@ -34,6 +35,7 @@ PASSING = (
     exceptions.ReadOnlyError,
     exceptions.TimeoutError,
     exceptions.TryAgainError,
+    exceptions.WatchError,
 )
 # The same without a class of their own; a pipeline puts the command before them.
 PASSING_CODES = ("MISCONF", "NOREPLICAS", "MASTERDOWN", "CLUSTERDOWN", "EXECABORT")

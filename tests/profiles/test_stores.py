@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
+from redis.client import Pipeline
 
 from profiles import connection, layout
 from profiles.contract import Blocks, Save, Store, StoreAway
@@ -114,3 +115,23 @@ def test_a_redis_that_is_not_there_is_away(call: Callable[[Store], object]) -> N
     client = connection.connect("127.0.0.1", 1)
     with pytest.raises(StoreAway, match=r"127\.0\.0\.1:1"):
         call(RedisStore(client, Keys("p", "t")))
+
+
+@pytest.mark.real
+def test_a_connection_that_breaks_behind_its_watch_is_away(
+    settings: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = connection.connect_to(settings.redis)  # type: ignore[attr-defined]
+    store = RedisStore(client, Keys(settings.redis_prefix, "transactions"))  # type: ignore[attr-defined]
+    watch = Pipeline.watch
+
+    def watch_and_be_cut_off(pipe: Pipeline, *names: str) -> None:
+        watch(pipe, *names)
+        client.client_kill_filter(_id=str(pipe.client_id()))
+
+    with monkeypatch.context() as cut:
+        cut.setattr(Pipeline, "watch", watch_and_be_cut_off)
+        with pytest.raises(StoreAway, match="ConnectionError"):
+            store.save(Save(0, None, 1, ["a"], rows(1.0), 0))
+    assert store.start(0) == (None, 0)
+    assert store.save(Save(0, None, 1, ["a"], rows(1.0), 0))
