@@ -42,7 +42,7 @@ format: $(INSTALLED) ## Rewrite the code in the project's style.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-fuzz: warm ## Put ten million mutated records through decoding and the engine (N=100000 for fewer).
+fuzz: warm ## Put ten million mutated records through both readers and the engine (N=100000 for fewer).
 	@$(BIN)/python -m tests.poison.fuzz $(N)
 
 bench: warm ## Measure everything on this machine, for some ten minutes (RECORDS=100000 for less).

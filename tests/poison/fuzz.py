@@ -1,11 +1,12 @@
-"""``python -m tests.poison.fuzz [RECORDS] [--seed N]``: mutated records through decoding and the engine.
+"""``python -m tests.poison.fuzz [RECORDS] [--seed N]``: mutated records through both readers and the engine.
 
 Purpose: `make fuzz`. Ten million records, by default, that once were transactions, poison or nothing at
 all; ``oracle`` says what must hold for each. A failure prints the records that it needs, as a piece of
 Python, and exits with 1; the same seed makes the same records again.
 
 Design: a batch is mutated as one array of bytes, so that making a record costs less than judging it.
-Every batch is judged; every few batches also record by record, and by Python's own JSON parser.
+Every batch is judged, and read in place as well as decoded, which must give the same bits; every few
+batches are also decoded record by record, and by Python's own JSON parser.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ ALONE_EVERY, ALONE = 25, 500
 ELSEWHERE_EVERY = 5
 # Bytes that mean something to a parser of JSON, numbers, times or UTF-8.
 TELLING = np.frombuffer(b'"\\{}[]:,0123456789eE+-.TZ/ntf \n\0\x1f\x7f\x80\xbf\xc3\xe2\xed\xf0\xff', np.uint8)
+MONEY = 6  # digits of an amount before its point
 SWAPS = (
     (b'"amount": ', b'"amount": -'),
     (b'"amount": ', b'"amount": 1e'),
@@ -52,19 +54,36 @@ SWAPS = (
 
 
 def transactions(rng: np.random.Generator, count: int) -> list[bytes]:
-    """Different users, days and amounts, so that profiles grow."""
+    """Different users, days and amounts, so that profiles grow; every third in the compact form, every
+    second with features for models, among them those that ``in_place`` reads."""
     days = [f"2025-0{month}-{day}" for month in range(1, 9) for day in range(10, 25)]
-    return [
-        but(
+    made = []
+    for i in range(count):
+        fraction = f".{rng.integers(10**6)}" if i % 5 == 0 else ""
+        value = but(
             transaction_id=f"T{rng.integers(10**9)}",
             user_id=f"user_{rng.integers(10**4)}",
-            timestamp=f"{rng.choice(days)}T{rng.integers(10, 24)}:00:0{i % 10}Z",
-            amount=round(float(rng.lognormal(3.5, 1.0)), 2),
+            timestamp=f"{rng.choice(days)}T{rng.integers(10, 24)}:00:0{i % 10}{fraction}Z",
+            amount=1,
             country=["US", "DE", "", "XX"][i % 4],
             merchant_id="Käse" if i % 7 == 0 else "m",
-        )
-        for i in range(count)
-    ]
+        ).replace(b'"amount": 1', b'"amount": %s' % number(rng, MONEY))
+        if i % 2:
+            names = rng.permutation(["risk", "a", "b", "ris"]).tolist()
+            features = ", ".join(f'"{name}": {number(rng, 12).decode()}' for name in names)
+            value = value[:-1] + f', "features": {{{features}}}}}'.encode()
+        made.append(value if i % 3 else value.replace(b": ", b":").replace(b", ", b","))
+    return made
+
+
+def number(rng: np.random.Generator, most: int) -> bytes:
+    """Up to ``most`` digits, mostly with few behind the point, and now and then more than a float holds."""
+    whole = rng.integers(10 ** rng.integers(1, most + 1))
+    behind = int(rng.choice((0, 1, 2, 2, 3) * 6 + (19,)))
+    sign = "-" if most > MONEY and behind == 1 else ""
+    exponent = f"e{rng.integers(-9, 3)}" if rng.random() < 0.05 else ""
+    point = "." + "".join(map(str, rng.integers(10, size=behind))) if behind else ""
+    return f"{sign}{whole}{point}{exponent}".encode()
 
 
 class Mutator:
