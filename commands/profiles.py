@@ -132,10 +132,11 @@ def move(ctx: typer.Context, json: JsonFlag = False, yes: Yes = False, dry_run: 
     With the detectors stopped: scores what the old partitions still hold, then takes each profile to the
     partition that its user's records are on now. The number of partitions must be a multiple of the old one.
     """
-    from sentinel_cli.streaming import moving, processes
+    from sentinel_cli.streaming import moving, processes, topics
 
     context: Context = ctx.obj
-    found = moving.growth(context.settings)
+    client, keys = _store(context)
+    found = moving.growth(client, keys, topics.partitions(context.settings, topics.TRANSACTIONS))
     moved = 0
     if found:
         context.err.print(found.sentence())
@@ -144,7 +145,7 @@ def move(ctx: typer.Context, json: JsonFlag = False, yes: Yes = False, dry_run: 
         confirm("Finish the old partitions and move profiles?", yes=yes)
         processes.run_workers([moving.Drain(context.settings, found)])
         moving.ready(context.settings, found)
-        moved = moving.move(context.settings, found)
+        moved = moving.move(client, keys, found)
     if json:
         emit_json({"from": found and found.before, "to": found and found.now, "moved": moved})
     elif not found:

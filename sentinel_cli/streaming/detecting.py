@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from confluent_kafka import Consumer, Producer
@@ -126,10 +127,11 @@ def _keys(settings: Settings) -> Keys:
 
 
 def _store(settings: Settings, client: connection.Client, job: Job) -> RedisStore:
-    keys = _keys(settings)
+    keys, topic_id = _keys(settings), topics.identity(settings, topics.TRANSACTIONS)
     if job.only is not None:
-        return RedisStore(client, keys, topics.identity(settings, topics.TRANSACTIONS))
-    return FootedStore(settings, client, keys, start_over=job.accept_loss)
+        return RedisStore(client, keys, topic_id)
+    count = partial(topics.partitions, settings, topics.TRANSACTIONS)
+    return FootedStore(client, keys, topic_id, count, start_over=job.accept_loss)
 
 
 def _producer(

@@ -14,7 +14,7 @@ Not here: the move itself (``moving``), the identity of the topic (``profiles.re
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any
 
@@ -24,9 +24,7 @@ from profiles import placement
 from profiles.connection import Client
 from profiles.keys import Keys
 from profiles.redis_store import RedisStore, away
-from sentinel_cli.config import Settings
 from sentinel_cli.errors import LostStateError, SentinelError
-from sentinel_cli.streaming import topics
 
 
 def known(client: Client, keys: Keys, now: int) -> list[int]:
@@ -36,13 +34,12 @@ def known(client: Client, keys: Keys, now: int) -> list[int]:
     return msgspec.json.decode(away(lambda: store.get(keys.partitions())), type=list[int])
 
 
-def check(settings: Settings, client: Client, keys: Keys) -> int:
-    """The number of partitions, which is what the profiles are laid out for. Raises SentinelError when
-    it is another one; KafkaUnreachable, StoreAway."""
-    now = topics.partitions(settings, topics.TRANSACTIONS)
+def check(client: Client, keys: Keys, now: int) -> None:
+    """Raises SentinelError when the profiles are laid out for another number of partitions than ``now``;
+    StoreAway."""
     laid_out = known(client, keys, now)[-1]
     if now == laid_out:
-        return now
+        return
     if now < laid_out:
         raise LostStateError(
             f"{keys.topic} has {now} partitions, and the profiles in Redis are laid out for {laid_out}: does "
@@ -84,14 +81,28 @@ def homes(client: Client, keys: Keys) -> Homes | None:
 
 
 class FootedStore(RedisStore):
-    """A ``RedisStore`` that begins no partition which the topic did not have."""
+    """A ``RedisStore`` that begins no partition which the topic did not have; ``partitions`` asks Kafka how
+    many it has. Raises SentinelError when the profiles are laid out for another number."""
 
-    def __init__(self, settings: Settings, client: Client, keys: Keys, *, start_over: bool = False) -> None:
-        super().__init__(client, keys, topics.identity(settings, topics.TRANSACTIONS), start_over=start_over)
-        self._settings = settings
-        self._partitions = check(settings, client, keys)
+    def __init__(
+        self,
+        client: Client,
+        keys: Keys,
+        topic_id: str,
+        partitions: Callable[[], int],
+        *,
+        start_over: bool = False,
+    ) -> None:
+        super().__init__(client, keys, topic_id, start_over=start_over)
+        self._count = partitions
+        self._check()
+
+    def _check(self) -> None:
+        now = self._count()
+        check(self._client, self._keys, now)
+        self._partitions = now
 
     def start(self, partition: int) -> tuple[int | None, int]:
         if partition >= self._partitions:
-            self._partitions = check(self._settings, self._client, self._keys)
+            self._check()
         return super().start(partition)

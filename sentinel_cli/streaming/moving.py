@@ -46,11 +46,9 @@ class Growth:
         return f"{self.topic} has grown from {self.before} to {self.now} partitions."
 
 
-def growth(settings: Settings) -> Growth | None:
-    """What there is to follow; None if nothing is. Raises KafkaUnreachable, RedisUnreachable, SentinelError
-    where it cannot be followed now."""
-    client, keys = store(settings)
-    now = topics.partitions(settings, topics.TRANSACTIONS)
+def growth(client: Client, keys: Keys, now: int) -> Growth | None:
+    """What there is to follow, when the topic has ``now`` partitions; None if nothing is. Raises
+    SentinelError where it cannot be followed."""
     before = footing.known(client, keys, now)[-1]
     if now == before:
         return None
@@ -107,9 +105,8 @@ class Drain:
         )
 
 
-def move(settings: Settings, found: Growth) -> int:
+def move(client: Client, keys: Keys, found: Growth) -> int:
     """Take each profile to its user's partition; how many moved. The old partitions must be finished."""
-    client, keys = store(settings)
     moved = sum(_copy(client, keys, found, chunk) for chunk in queries.scan(client, keys))
     counts = footing.known(client, keys, found.now)
     away: Any = client
