@@ -308,13 +308,12 @@ class Worker:
 
     def _say(self, partition: Partition, batch: RecordBatch, scored: scoring.Scored) -> None:
         """Step 4: alerts and dead letters, sent now or by the save's transaction."""
-        for letter in self._letters(batch, scored):
-            if letter.offset < partition.sent:
-                continue
-            if self._transactor is None:
-                self._sink.send(letter, partition.ack)
-            else:
-                partition.letters.append(letter)
+        letters = [letter for letter in self._letters(batch, scored) if letter.offset >= partition.sent]
+        if self._transactor is not None:
+            partition.letters += letters
+            return
+        for letter in letters:  # all are made by now: sent in one go, they share their requests
+            self._sink.send(letter, partition.ack)
 
     def _letters(self, batch: RecordBatch, scored: scoring.Scored) -> Iterator[Letter]:
         plan = self._plan
