@@ -11,32 +11,25 @@ Not here: judging (`measuring`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
-from itertools import groupby
 
 import msgspec
 import numpy as np
 import pyarrow as pa
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 from pyarrow import compute
 
 from datasets.columns import NO_LABEL
 from sentinel_cli.backtesting.transactions import Transactions, truth_of
 from sentinel_cli.config import Settings
 from sentinel_cli.engine.columns import TRANSACTION
-from sentinel_cli.errors import InputError, KafkaUnreachable
+from sentinel_cli.errors import InputError
 from sentinel_cli.records import Label
-from sentinel_cli.streaming import kafka, topics
+from sentinel_cli.streaming import stored, topics
 from sentinel_cli.streaming.codec import Decoded, Decoder
-from sentinel_cli.streaming.plain_source import arrived_ms, offset_of
-from sentinel_cli.watching.ends import bounds
+from sentinel_cli.streaming.plain_source import arrived_ms
 
-_AT_ONCE = 10_000
-_PATIENCE_S = 20.0  # without a record, though there are more
-_ANSWER_WITHIN = 10.0
-# The end of a partition is an event: a transaction's markers lie before it and are no records.
-_CONSUMER = {"enable.partition.eof": True}
+ROLE = "backtest"
 
 
 class _Id(msgspec.Struct, gc=False):
@@ -54,13 +47,12 @@ def read(
 
     Raises KafkaUnreachable, and InputError for a topic without transactions.
     """
-    kafka.reachable(settings)
     topic = settings.topic(name)
     decoder, id_of = Decoder(record_features), msgspec.json.Decoder(_Id).decode
     parts: list[Decoded] = []
     ids: list[str] = []
     left_out = 0
-    for messages in _records(settings, topic, since):
+    for messages in stored.records(settings, topic, ROLE, since):
         values = [message.value() for message in messages]
         decoded = decoder.decode(values, np.array([arrived_ms(message) for message in messages], np.int64))
         parts.append(decoded)
@@ -111,55 +103,9 @@ def _labels(settings: Settings, since: int | None) -> dict[str, Label]:
     """By transaction; the latest word counts."""
     decode = msgspec.json.Decoder(Label).decode
     labels: dict[str, Label] = {}
-    for messages in _records(settings, settings.topic(topics.LABELS), since):
+    for messages in stored.records(settings, settings.topic(topics.LABELS), ROLE, since):
         for message in messages:
             with suppress(msgspec.MsgspecError):  # what is no label says nothing about any transaction
                 label = decode(message.value() or b"")
                 labels[label.transaction_id] = label
     return labels
-
-
-def _records(settings: Settings, topic: str, since: int | None) -> Iterator[list[Message]]:
-    """Up to where the topic ends now, in runs of one partition; each partition in its order."""
-    consumer = kafka.consumer(settings, kafka.group(settings, "backtest"), **_CONSUMER)
-    try:
-        starts, ends = _range(consumer, topic, since)
-        left = {p for p, end in ends.items() if starts[p] < end}
-        consumer.assign([TopicPartition(topic, p, starts[p]) for p in sorted(left)])
-        while left:
-            messages = consumer.consume(1, _PATIENCE_S)
-            if not messages:
-                raise KafkaUnreachable(f"Kafka hands out no more of {topic}, though it holds more.")
-            messages += consumer.consume(_AT_ONCE, 0)
-            for partition, run in groupby(messages, lambda message: message.partition() or 0):
-                yield from _before(list(run), partition, ends[partition], left)
-    except KafkaException as error:
-        raise KafkaUnreachable(f"Kafka does not hand out {topic}: {error.args[0].str()}.") from error
-    finally:
-        consumer.close()
-
-
-def _before(messages: list[Message], partition: int, end: int, left: set[int]) -> Iterator[list[Message]]:
-    """The records below ``end``; ``partition`` is no longer ``left`` once it was reached."""
-    records = []
-    for message in messages:
-        error = message.error()
-        if error is not None and error.code() != KafkaError._PARTITION_EOF:
-            raise KafkaException(error)
-        offset = offset_of(message)
-        if error is None and offset < end:
-            records.append(message)
-        if offset + (error is None) >= end:
-            left.discard(partition)
-    if records:
-        yield records
-
-
-def _range(consumer: Consumer, topic: str, since: int | None) -> tuple[dict[int, int], dict[int, int]]:
-    """First offset and end of every partition."""
-    starts, ends = bounds(consumer, topic)
-    if since is None:
-        return starts, ends
-    asked = [TopicPartition(topic, partition, since // 1_000) for partition in starts]
-    found = consumer.offsets_for_times(asked, timeout=_ANSWER_WITHIN)
-    return {p.partition: ends[p.partition] if p.offset < 0 else p.offset for p in found}, ends

@@ -13,19 +13,19 @@ Not here: making dead letters (``poison``), putting them back (``retrying``).
 from __future__ import annotations
 
 import heapq
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import KafkaException, Message, TopicPartition
 from msgspec import Struct
 
 from sentinel_cli.errors import KafkaUnreachable, SentinelError, UsageError
 from sentinel_cli.records import Source, rfc3339
-from sentinel_cli.streaming import faults, kafka, poison, topics
+from sentinel_cli.streaming import faults, poison, stored, topics
+from sentinel_cli.streaming.ends import Bounds
 from sentinel_cli.streaming.plain_source import arrived_ms, offset_of
+from sentinel_cli.streaming.stored import partition_of
 
 if TYPE_CHECKING:
     from sentinel_cli.config import Settings
@@ -37,8 +37,6 @@ SOURCES = {
 }
 # The header of a marker: the offset of the letter that was put back.
 RETRIED = "retried.offset"
-# Seconds without any answer. A transaction that is open holds readers back for ten at most.
-ANSWER_WITHIN = 30.0
 
 
 class DeadLetter(Struct, frozen=True, kw_only=True):
@@ -120,9 +118,9 @@ def places(settings: Settings, name: str, where: Wanted) -> Places:
     for message in _read(settings, name):
         offset = _headers(message).get(RETRIED)
         if offset is not None:
-            marked.add((_partition(message), int(offset)))
+            marked.add((partition_of(message), int(offset)))
         elif where(_letter(message)):
-            found.add((_partition(message), offset_of(message)))
+            found.add((partition_of(message), offset_of(message)))
     found.retried = len(found & marked)
     found -= marked
     return found
@@ -131,19 +129,18 @@ def places(settings: Settings, name: str, where: Wanted) -> Places:
 def letters(settings: Settings, name: str, those: Places) -> Iterator[DeadLetter]:
     """The letters at ``those`` places, each partition's in order."""
     for message in _read(settings, name) if those else ():
-        if (_partition(message), offset_of(message)) in those:
+        if (partition_of(message), offset_of(message)) in those:
             yield _letter(message)
 
 
 def find(settings: Settings, name: str, partition: int, offset: int) -> DeadLetter:
     """One letter. Raises SentinelError if none stands there."""
-    first, end = _bounds(settings, name).get(partition, (0, 0))
-    if first <= offset < end:
-        with _consumer(settings) as consumer:
-            consumer.assign([TopicPartition(settings.topic(name), partition, offset)])
-            message = _next(consumer, settings)
-        if offset_of(message) == offset and message.error() is None and RETRIED not in _headers(message):
-            return _letter(message)
+    starts, ends = _bounds(settings, name)
+    if starts.get(partition, 0) <= offset < ends.get(partition, 0):
+        only = Bounds({partition: offset}, {partition: offset + 1})
+        for message in _between(settings, name, only):
+            if RETRIED not in _headers(message):
+                return _letter(message)
     raise SentinelError(
         f"No dead letter stands at {partition}:{offset} of {settings.topic(name)}: "
         "`sentinel dlq list` shows which there are."
@@ -156,62 +153,30 @@ def _read(settings: Settings, name: str) -> Iterator[Message]:
     A reader of committed records ends where a transaction is still open, and a marker may stand
     behind that: so the end is the true one, and an open transaction is waited for.
     """
-    full = settings.topic(name)
-    bounds = {p: (first, end) for p, (first, end) in _bounds(settings, name).items() if end > first}
-    with _consumer(settings) as consumer:
-        consumer.assign([TopicPartition(full, p, first) for p, (first, _) in bounds.items()])
-        left = {p: end for p, (_, end) in bounds.items()}
-        while left:
-            message = _next(consumer, settings)
-            partition, offset = _partition(message), offset_of(message)
-            at_end = message.error() is not None
-            if partition in left and offset + (not at_end) >= left[partition]:
-                del left[partition]
-            if not at_end and offset < bounds[partition][1]:
-                yield message
+    return _between(settings, name, _bounds(settings, name))
 
 
-def _next(consumer: Consumer, settings: Settings) -> Message:
-    """The next record, or the event that a partition ended. Raises KafkaUnreachable."""
-    deadline = time.monotonic() + ANSWER_WITHIN
-    while time.monotonic() < deadline:
-        message = consumer.poll(0.5)
-        if message is None:
-            continue
-        error = message.error()
-        if error is None or error.code() == KafkaError._PARTITION_EOF:
-            return message
-        if not error.retriable() and error.code() not in {
-            KafkaError._TRANSPORT,
-            KafkaError._ALL_BROKERS_DOWN,
-        }:
-            raise SentinelError(f"Kafka does not give the dead letters: {error.str()}.")
-    raise KafkaUnreachable(kafka.unreachable_sentence(settings))
+def _between(settings: Settings, name: str, bounds: Bounds) -> Iterator[Message]:
+    with stored.reader(settings, "dlq") as consumer:
+        for run in stored.runs(settings, consumer, settings.topic(name), bounds):
+            yield from run
 
 
-@contextmanager
-def _consumer(settings: Settings, **overrides: object) -> Iterator[Consumer]:
-    group = kafka.group(settings, "dlq")
-    consumer = kafka.consumer(settings, group, **{"enable.partition.eof": True, **overrides})
-    try:
-        yield consumer
-    finally:
-        consumer.close()
-
-
-def _bounds(settings: Settings, name: str) -> dict[int, tuple[int, int]]:
+def _bounds(settings: Settings, name: str) -> Bounds:
     """First and next offset of every partition, whatever transaction is open."""
     full, count = settings.topic(name), topics.partitions(settings, name)
-    with _consumer(settings, **{"isolation.level": "read_uncommitted"}) as consumer:
+    with stored.reader(settings, "dlq", **{"isolation.level": "read_uncommitted"}) as consumer:
         try:
-            return {
-                p: consumer.get_watermark_offsets(
-                    TopicPartition(full, p), timeout=ANSWER_WITHIN, cached=False
+            found = [
+                consumer.get_watermark_offsets(
+                    TopicPartition(full, p), timeout=stored.ANSWER_WITHIN, cached=False
                 )
                 for p in range(count)
-            }
+            ]
         except KafkaException as error:
             raise KafkaUnreachable(f"Kafka does not say what {full} holds: {error.args[0].str()}.") from error
+    starts, ends = ({p: each[at] for p, each in enumerate(found)} for at in (0, 1))
+    return Bounds(starts, ends)
 
 
 def _letter(message: Message) -> DeadLetter:
@@ -219,7 +184,7 @@ def _letter(message: Message) -> DeadLetter:
     topic, left = headers.get("source.topic"), headers.get(poison.LEFT_BYTES)
     source = Source(topic, int(headers["source.partition"]), int(headers["source.offset"])) if topic else None
     return DeadLetter(
-        partition=_partition(message),
+        partition=partition_of(message),
         offset=offset_of(message),
         time=rfc3339(arrived_ms(message) * 1_000),
         reason=headers.get("error", "no reason was given"),
@@ -233,9 +198,3 @@ def _letter(message: Message) -> DeadLetter:
 def _headers(message: Message) -> dict[str, str]:
     pairs: Any = message.headers() or []  # whatever the library's types say, texts are bytes or None
     return {name: (text or b"").decode(errors="replace") for name, text in pairs}
-
-
-def _partition(message: Message) -> int:
-    partition = message.partition()
-    assert partition is not None, "a record that was consumed has a partition"
-    return partition

@@ -20,15 +20,14 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from confluent_kafka import KafkaException
-from redis.exceptions import RedisError
 
 from profiles import connection
 from profiles.keys import Keys
 from sentinel_cli.errors import SentinelError
 from sentinel_cli.streaming import kafka, topics
+from sentinel_cli.streaming.ends import Bounds, bounds
 from sentinel_cli.telemetry import board
 from sentinel_cli.watching import picture
-from sentinel_cli.watching.ends import Bounds, bounds
 from sentinel_cli.watching.picture import History, Picture, Topic
 from sentinel_cli.watching.tail import AlertTail
 
@@ -126,7 +125,7 @@ class Observer:
             try:
                 look()
                 self._problems[server] = ""
-            except (KafkaException, RedisError, SentinelError) as error:
+            except (KafkaException, *connection.ERRORS, SentinelError) as error:
                 self._problems[server] = self._sentence(server, error)
             self._looks[server] += 1
             self._ended.wait(FIRST_LOOK_EVERY_S if self._looks[server] < FIRST_LOOKS else LOOK_EVERY_S)

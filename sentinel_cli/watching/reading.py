@@ -21,8 +21,8 @@ from confluent_kafka import OFFSET_BEGINNING, KafkaException, Message, TopicPart
 
 from sentinel_cli.errors import SentinelError
 from sentinel_cli.streaming import kafka, topics
+from sentinel_cli.streaming.ends import bounds
 from sentinel_cli.watching import outcome
-from sentinel_cli.watching.ends import bounds
 from sentinel_cli.watching.outcome import Outcome, Result, SoFar
 
 if TYPE_CHECKING:

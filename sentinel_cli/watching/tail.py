@@ -17,7 +17,7 @@ from confluent_kafka import Message, TopicPartition
 from sentinel_cli.errors import SentinelError
 from sentinel_cli.records import Contribution
 from sentinel_cli.streaming import kafka
-from sentinel_cli.watching.ends import Bounds
+from sentinel_cli.streaming.ends import Bounds
 from sentinel_cli.watching.picture import AlertLine
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ _decoder = msgspec.json.Decoder(_Alert)
 
 
 class AlertTail:
-    """Owns the observer's one consumer, which ``watching.ends`` asks too."""
+    """Owns the observer's one consumer, which ``streaming.ends`` asks too."""
 
     def __init__(self, settings: Settings) -> None:
         self.consumer = kafka.consumer(

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from confluent_kafka import KafkaError, Message
+from confluent_kafka import Message
 from confluent_kafka.admin import NewTopic
 
 from profiles import connection
@@ -17,7 +17,7 @@ from profiles.keys import Keys
 from sentinel_cli.app import main
 from sentinel_cli.config import Settings
 from sentinel_cli.errors import SentinelError
-from sentinel_cli.streaming import dead_letters, detecting, kafka, retrying, topics, transactor
+from sentinel_cli.streaming import dead_letters, detecting, kafka, retrying, stored, topics, transactor
 from sentinel_cli.streaming.dead_letters import wanted
 from sentinel_cli.streaming.detecting import DetectSummary, Job
 from tests.poison.kinds import BAD, but
@@ -285,20 +285,19 @@ def test_a_marker_behind_an_open_transaction_is_seen(
     slow.produce(settings.topic(DLQ), b"?", partition=0)
     assert slow.flush(10) == 0
     stands = threading.Event()
-    original = dead_letters._next
+    original = stored._some
 
-    def watched(*arguments: Any) -> Message:
-        message = original(*arguments)
-        error = message.error()
-        if message.partition() == 0 and error is not None and error.code() == KafkaError._PARTITION_EOF:
+    def watched(*arguments: Any) -> list[Message]:
+        messages = original(*arguments)
+        if any(message.partition() == 0 and message.error() is not None for message in messages):
             stands.set()
-        return message
+        return messages
 
     marker: Any = [(dead_letters.RETRIED, "0")]
     other = kafka.producer(settings)
     other.produce(settings.topic(DLQ), None, None, partition=0, headers=marker)
     assert other.flush(10) == 0
-    monkeypatch.setattr(dead_letters, "_next", watched)
+    monkeypatch.setattr(stored, "_some", watched)
     found: list[dead_letters.Places] = []
     reader = threading.Thread(target=lambda: found.append(dead_letters.places(settings, DLQ, ALL)))
     reader.start()

@@ -24,12 +24,19 @@ class Bounds(NamedTuple):
     ends: dict[int, int]
 
 
-def bounds(consumer: Consumer, topic: str) -> Bounds:
-    """Raises KafkaException while Kafka is away, SentinelError when there is no such topic."""
+def bounds(consumer: Consumer, topic: str, since: int | None = None) -> Bounds:
+    """Of what Kafka received at ``since`` (microseconds since 1970; None: of all that it keeps) or later.
+
+    Raises KafkaException while Kafka is away, SentinelError when there is no such topic.
+    """
     found = consumer.list_topics(topic, timeout=ANSWER_WITHIN).topics[topic]
     if found.error is not None:
         raise SentinelError(f"Kafka has no topic {topic!r} yet: `sentinel topics create` makes it.")
-    return Bounds(*(_offsets(consumer, topic, list(found.partitions), at) for at in (_EARLIEST, _LATEST)))
+    starts, ends = (_offsets(consumer, topic, list(found.partitions), at) for at in (_EARLIEST, _LATEST))
+    if since is not None:
+        later = _offsets(consumer, topic, list(found.partitions), max(since // 1_000, 0))
+        starts = {p: ends[p] if at < 0 else at for p, at in later.items()}
+    return Bounds(starts, ends)
 
 
 def _offsets(consumer: Consumer, topic: str, partitions: list[int], at: int) -> dict[int, int]:
