@@ -18,6 +18,7 @@ from redis.exceptions import (
     AuthorizationError,
     BusyLoadingError,
     NoPermissionError,
+    RedisClusterException,
     RedisError,
     ResponseError,
 )
@@ -26,6 +27,9 @@ from redis.retry import Retry
 from sentinel_cli.errors import ConfigError, RedisUnreachable
 
 Client: TypeAlias = "Redis | RedisCluster"
+
+# What a client raises. Those of a cluster have a tree of their own beside RedisError.
+ERRORS = (RedisError, RedisClusterException)
 
 # Seconds. A save is one short command; a server that needs longer than this is as good as away,
 # and the worker then pauses and tries again.
@@ -95,30 +99,36 @@ def connect(
         "socket_connect_timeout": ANSWER_WITHIN,
         "socket_keepalive": True,
         "client_name": "sentinel",
+        # No hidden retries: a command that was cut off may have been carried out, and only the caller
+        # knows whether saying it twice is right. A cluster's client would even say EXEC again on a new
+        # connection, where nothing is watched any more.
+        "retry": Retry(NoBackoff(), 0),
         **(options or {}),
         "decode_responses": False,
     }
     try:
         if cluster:
             return RedisCluster(host=host, port=port, **chosen)
-        # No hidden retries: a command that was cut off may have been carried out, and only the
-        # caller knows whether saying it twice is right.
-        chosen.setdefault("retry", Retry(NoBackoff(), 0))
         return Redis(host=host, port=port, db=db, **chosen)
-    except RedisError as error:
+    except ERRORS as error:
         raise unreachable(host, port, error) from error
     except TypeError as error:
         raise ConfigError(f"The [redis] table has an option that redis-py does not know: {error}.") from error
 
 
 def reachable(client: Client) -> None:
-    """Ping; raises RedisUnreachable, naming the address and why."""
+    """Ping; raises RedisUnreachable, naming the address and why, and ConfigError where a cluster is
+    taken for a single server."""
     try:
         client.ping()
-    except RedisError as error:
+        alone = isinstance(client, RedisCluster) or not _in_cluster(client)
+    except ERRORS as error:
         raise unreachable(*address(client), error) from error
     except TypeError as error:  # redis-py checks options when it first connects
         raise ConfigError(f"The [redis] table has an option that redis-py does not know: {error}.") from error
+    if not alone:
+        host, port = address(client)
+        raise ConfigError(f"Redis at {host}:{port} is a node of a cluster: set redis.cluster = true.")
 
 
 def address(client: Client) -> tuple[str, int]:
@@ -130,9 +140,22 @@ def address(client: Client) -> tuple[str, int]:
     return str(place["host"]), int(place["port"])
 
 
-def unreachable(host: str, port: int, error: RedisError) -> RedisUnreachable:
-    """The error that tells a user what to do about ``error``."""
+def _in_cluster(client: Redis) -> bool:
+    """Whether this server says that it holds some of a cluster's slots only."""
+    try:
+        facts: Any = client.info("cluster")
+    except ResponseError:  # some managed servers refuse INFO
+        return False
+    return bool(facts.get("cluster_enabled"))
+
+
+def unreachable(host: str, port: int, error: Exception) -> RedisUnreachable:
+    """The error that tells a user what to do about ``error``, which is one of ERRORS."""
     where = f"{host}:{port}"
+    if isinstance(error, RedisClusterException) and isinstance(error.__cause__, Exception):
+        return unreachable(host, port, error.__cause__)
+    if isinstance(error, RedisClusterException) and "mode is not enabled" in str(error):
+        return RedisUnreachable(f"Redis at {where} is no node of a cluster: set redis.cluster = false.")
     if isinstance(error, (AuthenticationError, AuthorizationError, NoPermissionError)):
         return RedisUnreachable(
             f"Redis at {where} refused the login ({error}): check SENTINEL_REDIS_PASSWORD and redis.username."

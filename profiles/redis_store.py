@@ -26,18 +26,24 @@ from profiles.contract import Blocks, Loaded, Save, StoreAway
 from profiles.keys import Keys
 from sentinel_cli.errors import LostRangeError
 
-# What a server says while it is away, full, loading or demoted: conditions that pass. A WatchError that
-# reaches `away` is redis-py's word for a connection that broke behind WATCH: at EXEC it is caught before.
+# What a server says while it is away, full, loading or demoted, and a cluster while it moves slots:
+# conditions that pass. A WatchError that reaches `away` is redis-py's word for a connection that broke
+# behind WATCH: at EXEC it is caught before. RedisClusterException: no node answers.
 PASSING = (
+    exceptions.AskError,
     exceptions.BusyLoadingError,
+    exceptions.ClusterError,
     exceptions.ConnectionError,
     exceptions.OutOfMemoryError,
     exceptions.ReadOnlyError,
+    exceptions.RedisClusterException,
     exceptions.TimeoutError,
     exceptions.TryAgainError,
     exceptions.WatchError,
 )
-# The same without a class of their own; a pipeline puts the command before them.
+# Of our own making, although redis-py has them below RedisClusterException.
+MISTAKES = (exceptions.CrossSlotTransactionError, exceptions.InvalidPipelineStack)
+# What passes without a class of its own; a pipeline puts the command before them.
 PASSING_CODES = ("MISCONF", "NOREPLICAS", "MASTERDOWN", "CLUSTERDOWN", "EXECABORT")
 # Answers of one MGET, bounded so that no reply holds up the server for long: 2,000 rows are 750 kB.
 READ_AT_ONCE = 2_000
@@ -130,6 +136,8 @@ def away(call: Callable[[], T]) -> T:
     """What ``call`` returns. Raises StoreAway for what a server says while it is away."""
     try:
         return call()
+    except MISTAKES:
+        raise
     except PASSING as error:
         raise StoreAway(_sentence(error)) from error
     except exceptions.RedisError as error:

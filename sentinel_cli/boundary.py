@@ -43,7 +43,7 @@ def translated(error: Any, context: Context) -> SentinelError | None:
     """``error`` as one of ours, or None if it is a bug."""
     if isinstance(error, SentinelError):
         return error
-    if _is(error, "redis.exceptions", "ConnectionError", "TimeoutError"):
+    if _is(error, "redis.exceptions", "ConnectionError", "TimeoutError", "RedisClusterException"):
         from profiles.connection import unreachable
 
         return unreachable(context.settings.redis.host, context.settings.redis.port, error)

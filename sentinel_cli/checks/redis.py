@@ -5,8 +5,6 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from redis.exceptions import RedisError
-
 from profiles import connection
 from sentinel_cli.checks.finding import Finding, clock, off_by
 from sentinel_cli.config import Settings
@@ -27,7 +25,7 @@ def check(settings: Settings) -> list[Finding]:
         client.close()
     except RedisUnreachable as error:
         return [Finding("redis", "fail", str(error), unreachable=True), *_skipped("Redis does not answer")]
-    except RedisError as error:
+    except connection.ERRORS as error:
         return [
             Finding("redis", "fail", f"it refuses to describe itself: {error}"),
             *_skipped("no description"),
@@ -96,5 +94,5 @@ def _skew_ms(client: connection.Client) -> float:
 def _snapshots(client: connection.Client) -> str | None:
     try:
         return str(client.config_get("save").get("save", ""))
-    except RedisError:  # managed servers refuse CONFIG
+    except connection.ERRORS:  # managed servers refuse CONFIG
         return None

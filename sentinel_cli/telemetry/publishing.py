@@ -12,8 +12,6 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from redis.exceptions import RedisError
-
 from profiles import connection
 from sentinel_cli.telemetry import board, metrics
 from sentinel_cli.telemetry.stats import WorkerSnapshot
@@ -71,6 +69,6 @@ class Publisher:
                     board.publish(client, prefix, snapshot)
                 if self._ended and self._worker_id:
                     board.withdraw(client, prefix, self._worker_id)
-            except RedisError as error:
+            except connection.ERRORS as error:
                 # The worker itself says that Redis is away; the board shows it by what is missing.
                 log.debug("snapshot not published: %s", error)

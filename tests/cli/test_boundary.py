@@ -49,6 +49,7 @@ def test_our_own_errors(kind: type[SentinelError], capsys: pytest.CaptureFixture
 OTHERS: list[tuple[Exception, int, str]] = [
     (redis.exceptions.ConnectionError("refused"), 3, "redis.example:7"),
     (redis.exceptions.TimeoutError("slow"), 3, "redis.example:7"),
+    (redis.exceptions.RedisClusterException("no node"), 3, "redis.example:7"),
     (redis.exceptions.AuthenticationError("wrong"), 3, "refused the login"),
     (KafkaException(KafkaError(KafkaError._TRANSPORT)), 3, "kafka.example:9"),
     (KafkaException(KafkaError(KafkaError._ALL_BROKERS_DOWN)), 3, "kafka.example:9"),

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import uuid
 from collections.abc import Callable, Iterator
+from typing import Any, cast
 
 import numpy as np
 import pytest
-from redis.client import Pipeline
+from redis import RedisCluster
 
 from profiles import connection, layout
+from profiles.connection import Client
 from profiles.contract import Blocks, Save, Store, StoreAway
 from profiles.keys import Keys
 from profiles.memory_store import MemoryStore
@@ -22,10 +26,20 @@ def rows(*amounts: float) -> layout.Profiles:
     return found
 
 
-@pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.real)])
+@pytest.fixture(
+    params=[
+        "memory",
+        pytest.param("redis", marks=pytest.mark.real),
+        pytest.param("cluster", marks=pytest.mark.real),
+    ]
+)
 def store(request: pytest.FixtureRequest) -> Iterator[Store]:
     if request.param == "memory":
         yield MemoryStore()
+        return
+    if request.param == "cluster":
+        prefix = f"test-{uuid.uuid4().hex[:12]}"
+        yield RedisStore(request.getfixturevalue("redis_cluster"), Keys(prefix, f"{prefix}.transactions"))
         return
     settings = request.getfixturevalue("settings")
     client = connection.connect_to(settings.redis)
@@ -117,21 +131,69 @@ def test_a_redis_that_is_not_there_is_away(call: Callable[[Store], object]) -> N
         call(RedisStore(client, Keys("p", "t")))
 
 
+@pytest.fixture
+def cut_off(client: Client) -> Iterator[tuple[Client, Callable[[], None]]]:
+    """A client of the same server or cluster, and what ends its connections there."""
+    host, port = connection.address(client)
+    options = {"client_name": "soon-cut-off"}
+    mine = connection.connect(host, port, cluster=isinstance(client, RedisCluster), options=options)
+    redis, clustered = cast("Any", client), isinstance(client, RedisCluster)
+    nodes = [node.redis_connection for node in redis.get_nodes()] if clustered else [redis]
+
+    def cut() -> None:
+        for node in nodes:
+            for each in node.client_list():
+                if each["name"] == options["client_name"]:
+                    node.client_kill_filter(_id=each["id"])
+
+    yield mine, cut
+    mine.close()
+
+
+CutOff = tuple[Client, Callable[[], None]]
+
+
 @pytest.mark.real
 def test_a_connection_that_breaks_behind_its_watch_is_away(
-    settings: object, monkeypatch: pytest.MonkeyPatch
+    cut_off: CutOff, keys: Keys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    client = connection.connect_to(settings.redis)  # type: ignore[attr-defined]
-    store = RedisStore(client, Keys(settings.redis_prefix, "transactions"))  # type: ignore[attr-defined]
-    watch = Pipeline.watch
+    mine, cut = cut_off
+    store, pipeline = RedisStore(mine, keys), type(mine.pipeline())
+    watch: Any = pipeline.watch
 
-    def watch_and_be_cut_off(pipe: Pipeline, *names: str) -> None:
+    def watch_and_be_cut_off(pipe: Any, *names: str) -> None:
         watch(pipe, *names)
-        client.client_kill_filter(_id=str(pipe.client_id()))
+        cut()
 
-    with monkeypatch.context() as cut:
-        cut.setattr(Pipeline, "watch", watch_and_be_cut_off)
+    with monkeypatch.context() as patch:
+        patch.setattr(pipeline, "watch", watch_and_be_cut_off)
         with pytest.raises(StoreAway, match="ConnectionError"):
             store.save(Save(0, None, 1, ["a"], rows(1.0), 0))
     assert store.start(0) == (None, 0)
     assert store.save(Save(0, None, 1, ["a"], rows(1.0), 0))
+
+
+@pytest.mark.real
+def test_a_connection_that_breaks_before_its_exec_overwrites_nothing(
+    client: Client, cut_off: CutOff, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Said again on another connection, where nothing is watched, it would be written over what the
+    partition's new owner wrote meanwhile."""
+    mine, cut = cut_off
+    store, owner = RedisStore(mine, keys), RedisStore(client, keys)
+    assert store.save(Save(0, None, 1, ["a"], rows(1.0), 0))
+    assignments = RedisStore._assignments
+
+    def overtaken(self: RedisStore, save: Save) -> list[Any]:
+        if self is store:
+            assert owner.save(Save(0, 1, 2, ["a"], rows(2.0), 0))
+            cut()
+        return assignments(self, save)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RedisStore, "_assignments", overtaken)
+        # Refused or away, as the client sees it; the worker drops what it computed for both.
+        with contextlib.suppress(StoreAway):
+            assert not store.save(Save(0, 1, 3, ["a"], rows(9.0), 0))
+    assert store.start(0) == (2, 0)
+    assert store.load(0, ["a"]).profiles["total_amount"].tolist() == [2.0]
