@@ -11,7 +11,8 @@ import typer
 from sentinel_cli import progress
 from sentinel_cli.context import Context
 from sentinel_cli.errors import UsageError
-from sentinel_cli.options import JsonFlag, MappingFile, duration, instant, is_duration
+from sentinel_cli.options import BEGINNING, JsonFlag, MappingFile
+from sentinel_cli.options import since as start_of
 from sentinel_cli.output import emit_json
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def command(
         typer.Option(
             "--since", metavar="TIME", help="Of a topic: a time, how long ago as in 2h, or beginning."
         ),
-    ] = "beginning",
+    ] = BEGINNING,
     mapping: MappingFile = None,
     entity: Annotated[
         str | None,
@@ -101,20 +102,11 @@ def _read(
     wanted = tuple(dict.fromkeys(name for card in cards for name in card.record_features))
     path = Path(source)
     if path.exists() or path.suffix in _FILES or len(path.parts) > 1:
-        if since != "beginning":
+        if since != BEGINNING:
             raise UsageError("--since is for topics; a file is judged as a whole.")
         with progress.bar(context.err, f"Reading {source}"):
             return file.read(path, *how, wanted)
     if any(how):
         raise UsageError("--mapping and --entity are for files; a topic says who its users are.")
     with progress.bar(context.err, f"Reading {source}") as advance:
-        return topic.read(context.settings, source, _start(since), wanted, advance)
-
-
-def _start(since: str) -> int | None:
-    """Microseconds since 1970, None for the beginning."""
-    if since == "beginning":
-        return None
-    if is_duration(since):
-        return time.time_ns() // 1_000 - duration("--since", since)
-    return instant("--since", since)
+        return topic.read(context.settings, source, start_of(since), wanted, advance)

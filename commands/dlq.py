@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import re
 from collections.abc import Iterator
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,7 +13,7 @@ from sentinel_cli import progress
 from sentinel_cli.context import Context
 from sentinel_cli.errors import SentinelError, UsageError
 from sentinel_cli.options import DryRun, JsonFlag, Yes
-from sentinel_cli.output import confirm, emit_json
+from sentinel_cli.output import confirm, emit_json, moment, printable
 
 if TYPE_CHECKING:
     from sentinel_cli.streaming.dead_letters import DeadLetter, Overview
@@ -25,7 +24,6 @@ app = typer.Typer(no_args_is_help=True)
 # How much of a value is shown to people; --json has all of it.
 SHOWN = 4_096
 HEX_COLUMNS = 16
-_CONTROL = re.compile(r"[\0-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 class Topics(StrEnum):
@@ -137,7 +135,7 @@ def _lines(found: Overview) -> Iterator[str]:
     """The letters and the counts, a line each: a reason is a sentence, which no column holds."""
     for number, letter in enumerate(found.newest, 1):
         where = f"{letter.place:<10}  {_source(letter):<24}"
-        yield f"{number:>4}  {_moment(letter.time)}  {where}  {letter.reason}"
+        yield f"{number:>4}  {moment(letter.time)}  {where}  {letter.reason}"
     if found.newest:
         yield ""
     for reason, times in found.reasons.items():
@@ -174,7 +172,7 @@ def _facts(letter: DeadLetter) -> Iterator[str]:
 def _readable(value: bytes) -> Iterator[str]:
     """Text as it is, but for what a terminal would obey; anything else as `hexdump -C` has it."""
     try:
-        yield _CONTROL.sub(lambda found: repr(found[0])[1:-1], value.decode()[:SHOWN])
+        yield printable(value.decode()[:SHOWN])
     except UnicodeDecodeError:
         for at in range(0, min(len(value), SHOWN), HEX_COLUMNS):
             row = value[at : at + HEX_COLUMNS]
@@ -217,8 +215,3 @@ def _value(value: bytes | None) -> dict[str, str | None]:
 def _source(letter: DeadLetter) -> str:
     source = letter.source
     return f"{source.topic}-{source.partition} {source.offset}" if source else "unknown"
-
-
-def _moment(rfc3339: str) -> str:
-    """To the second, for people: 2017-12-10 19:45:08."""
-    return rfc3339[:19].replace("T", " ")

@@ -14,7 +14,7 @@ import typer
 from sentinel_cli.context import Context
 from sentinel_cli.errors import SentinelError, UsageError
 from sentinel_cli.options import DryRun, JsonFlag, Yes
-from sentinel_cli.output import confirm, emit_json, emit_line
+from sentinel_cli.output import confirm, emit_json, emit_line, moment
 from sentinel_cli.records import rfc3339
 
 if TYPE_CHECKING:
@@ -143,9 +143,10 @@ def move(ctx: typer.Context, json: JsonFlag = False, yes: Yes = False, dry_run: 
         moving.ready(context.settings, found)
     if found and not dry_run:
         confirm("Finish the old partitions and move profiles?", yes=yes)
+        ends = moving.old_ends(context.settings, found)
         processes.run_workers([moving.Drain(context.settings, found)])
         moving.ready(context.settings, found)
-        moved = moving.move(client, keys, found)
+        moved = moving.move(client, keys, found, ends)
     if json:
         emit_json({"from": found and found.before, "to": found and found.now, "moved": moved})
     elif not found:
@@ -287,5 +288,4 @@ def _bar(shares: list[float]) -> str:
 
 
 def _moment(rfc3339: str | None) -> str:
-    """To the second, for people: 2017-12-10 19:45:08."""
-    return rfc3339[:19].replace("T", " ") if rfc3339 else "never"
+    return moment(rfc3339) if rfc3339 else "never"

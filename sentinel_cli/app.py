@@ -41,6 +41,7 @@ COMMANDS: dict[str, Entry] = {
     "detect": Entry("Score transactions, raise alerts, keep every user's profile.", RUN),
     "respond": Entry("Act on alerts: block users, open cases, record every step.", RUN),
     "top": Entry("Live view: throughput, lag, latency, alerts and their reasons.", SEE),
+    "alerts": Entry("List alerts, open one, compute its score again.", SEE),
     "dlq": Entry("Records that could not be read: why, and back again.", SEE),
     "profiles": Entry("What is known about each user.", SEE),
     "backtest": Entry("What would have been decided, and what that is worth.", DATA),

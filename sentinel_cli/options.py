@@ -8,6 +8,7 @@ Not here: options of a single command (its own file), and the global ones (`app`
 from __future__ import annotations
 
 import re
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
@@ -36,6 +37,7 @@ MetricsPort = Annotated[
     int | None,
     typer.Option("--metrics-port", min=1, max=65535, help="Serve Prometheus metrics on this port."),
 ]
+BEGINNING = "beginning"
 LOOPBACK = "127.0.0.1"
 MetricsHost = Annotated[
     str, typer.Option("--metrics-host", help="Where to serve them; 0.0.0.0 for other machines.")
@@ -50,10 +52,20 @@ def instant(option: str, text: str | None) -> int | None:
     if text is None:
         return None
     try:
-        time = datetime.fromisoformat(text)
+        found = datetime.fromisoformat(text)
     except ValueError as error:
         raise UsageError(f"{option} {text!r} is not a time: write it as 2026-01-31T12:00:00Z.") from error
-    return ((time if time.tzinfo else time.replace(tzinfo=UTC)) - EPOCH) // timedelta(microseconds=1)
+    return ((found if found.tzinfo else found.replace(tzinfo=UTC)) - EPOCH) // timedelta(microseconds=1)
+
+
+def since(text: str) -> int | None:
+    """What `--since` says, microseconds since 1970: a time, how long ago as in 2h, or beginning, which is
+    None. Raises UsageError."""
+    if text == BEGINNING:
+        return None
+    if is_duration(text):
+        return time.time_ns() // 1_000 - duration("--since", text)
+    return instant("--since", text)
 
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}

@@ -9,6 +9,7 @@ Not here: text for people (``Context.out``), messages (``Context.err``).
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import PurePath
 from typing import Any
@@ -17,6 +18,8 @@ import msgspec
 import typer
 
 from sentinel_cli.errors import UsageError
+
+_CONTROL = re.compile(r"[\0-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def emit_json(document: object) -> None:
@@ -32,6 +35,16 @@ def as_json(document: object) -> bytes:
 def emit_line(document: object) -> None:
     """One object on one line, flushed, so that a reader of a stream sees it at once."""
     _write(_encode(document))
+
+
+def moment(rfc3339: str) -> str:
+    """A time to the second, for people: 2017-12-10 19:45:08."""
+    return rfc3339[:19].replace("T", " ")
+
+
+def printable(text: str) -> str:
+    """Text from a record as it is, but for what a terminal would obey."""
+    return _CONTROL.sub(lambda found: repr(found[0])[1:-1], text)
 
 
 def confirm(question: str, *, yes: bool) -> None:

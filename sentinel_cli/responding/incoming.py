@@ -91,12 +91,12 @@ def _incoming(record: Record) -> Incoming:
     if not 0 <= alert.source.partition < PARTITIONS:
         raise ValueError(f"`source.partition` {alert.source.partition} is no partition")
     details = _decode_details(alert.transaction_details)
-    time = _time(alert.timestamp)
+    time = time_of(alert.timestamp)
     return Incoming(alert, time, details.amount, details.currency, record.offset, record.arrived_ms)
 
 
-def _time(text: str) -> int:
-    """RFC 3339 to microseconds since 1970; no zone means UTC."""
+def time_of(text: str) -> int:
+    """RFC 3339 to microseconds since 1970; no zone means UTC. Raises ValueError."""
     try:
         time = datetime.fromisoformat(text)
     except ValueError as error:

@@ -184,12 +184,22 @@ def _alerts(alerts: list[AlertLine], now: datetime, width: int) -> RenderableTyp
     table.add_column("reason", ratio=1, no_wrap=True, overflow="ellipsis")
     for alert in alerts:
         score = [f"{alert.fraud_score:.2f}"] if width >= 72 else []
-        amount = f"{alert.amount:,.2f} {alert.currency}" if width >= 100 else f"{alert.amount:,.0f}"
         severity = Text(alert.severity, style=STYLE.get(alert.severity, ""))
         table.add_row(
-            _when(alert.timestamp, now), Text(alert.user_id), severity, *score, amount, Text(alert.reason)
+            _when(alert.timestamp, now),
+            Text(alert.user_id),
+            severity,
+            *score,
+            _amount(alert, width),
+            Text(alert.reason),
         )
     return table
+
+
+def _amount(alert: AlertLine, width: int) -> Text:
+    if alert.amount is None:
+        return Text("-")
+    return Text(f"{alert.amount:,.2f} {alert.currency}" if width >= 100 else f"{alert.amount:,.0f}")
 
 
 def _when(timestamp: str, now: datetime) -> str:

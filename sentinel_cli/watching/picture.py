@@ -46,14 +46,14 @@ class WorkerLine(Struct):
 
 
 class AlertLine(Struct):
-    """One alert: when and how much the transaction was, and the factor that raised its score most."""
+    """One alert: when and how much the transaction was, and the reason that raised its score most."""
 
     alert_id: str
     timestamp: str
     user_id: str
     severity: str
     fraud_score: float
-    amount: float
+    amount: float | None
     currency: str
     reason: str
 

@@ -11,13 +11,12 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING
 
-import msgspec
 from confluent_kafka import Message, TopicPartition
 
 from sentinel_cli.errors import SentinelError
-from sentinel_cli.records import Contribution
 from sentinel_cli.streaming import kafka
 from sentinel_cli.streaming.ends import Bounds
+from sentinel_cli.watching import alerts
 from sentinel_cli.watching.picture import AlertLine
 
 if TYPE_CHECKING:
@@ -26,26 +25,6 @@ if TYPE_CHECKING:
 # Records read of each partition's end, and alerts kept: more than any screen shows.
 NEAR_END = 25
 KEPT = 100
-
-
-class _Details(msgspec.Struct, gc=False):
-    amount: float
-    currency: str = ""
-
-
-class _Alert(msgspec.Struct, gc=False):
-    """What of an alert is shown; the rest is not even decoded."""
-
-    alert_id: str
-    timestamp: str
-    user_id: str
-    severity: str
-    fraud_score: float
-    contributions: list[Contribution]
-    transaction_details: _Details
-
-
-_decoder = msgspec.json.Decoder(_Alert)
 
 
 class AlertTail:
@@ -93,22 +72,5 @@ class AlertTail:
         assert value is not None
         assert partition is not None
         self._next[partition] = (message.offset() or 0) + 1
-        try:
-            alert = _decoder.decode(value)
-        except msgspec.MsgspecError:
-            return  # the responder sends it to the dead letters; here it is only not shown
-        self._kept[alert.alert_id] = message.timestamp()[1], _line(alert)
-
-
-def _line(alert: _Alert) -> AlertLine:
-    reasons = [c.reason for c in alert.contributions if c.points > 0]
-    return AlertLine(
-        alert_id=alert.alert_id,
-        timestamp=alert.timestamp,
-        user_id=alert.user_id,
-        severity=alert.severity,
-        fraud_score=round(alert.fraud_score, 4),
-        amount=alert.transaction_details.amount,
-        currency=alert.transaction_details.currency,
-        reason=reasons[0] if reasons else "",
-    )
+        if line := alerts.line(value):
+            self._kept[line.alert_id] = message.timestamp()[1], line
