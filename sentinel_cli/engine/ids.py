@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from sentinel_cli.engine import memory
 from sentinel_cli.engine.compiled import jit
-from sentinel_cli.engine.memory import EVERYTHING, Bytes
+from sentinel_cli.engine.memory import EVERYTHING, Bytes, byte, same
 
 Integers = npt.NDArray[np.int64]
 N = TypeVar("N", np.uint8, np.int64)
@@ -143,16 +143,8 @@ def warm() -> None:
 def _hash(data: Bytes, start: int, size: int, basis: int) -> int:
     found = basis
     for at in range(start, start + size):
-        found = ((found ^ int(data[at])) * _PRIME) & _32_BITS
+        found = ((found ^ byte(data, at)) * _PRIME) & _32_BITS
     return found ^ (found >> 15)
-
-
-@jit
-def _same(data: Bytes, start: int, arena: Bytes, there: int, size: int) -> bool:
-    for at in range(size):
-        if data[start + at] != arena[there + at]:
-            return False
-    return True
 
 
 @jit
@@ -170,7 +162,7 @@ def _find(
             slot = table[at, 1] - 1
             there = ends[slot]
             alike = table[at, 0] == hashed and ends[slot + 1] - there == size
-            if alike and _same(data, start, arena, there, size):
+            if alike and same(data, start, arena, there, size):
                 found[i] = slot
                 break
             at = (at + 1) & last

@@ -23,6 +23,8 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic, overload
 
+from sentinel_cli.engine.compiled import jit
+
 Bytes = npt.NDArray[np.uint8]
 
 # numpy takes no array for memory that begins at zero. A multiple of eight, so that words are aligned.
@@ -51,7 +53,70 @@ def text(at: int, size: int) -> bytes:
     return ctypes.string_at(at + FIRST, size)
 
 
-# ---- eight bytes at once
+# ---- one byte, and eight at once; compiled, they do not look whether a place is negative
+
+
+def byte(data: Bytes, at: int) -> int:
+    """The byte at ``at``."""
+    return int(data[at])
+
+
+def word(data: Bytes, at: int) -> int:
+    """The eight bytes from ``at`` on as one number, as this machine orders them."""
+    return int(data[at : at + 8].view(np.int64)[0])
+
+
+def _loading(bits: int) -> Any:
+    """An intrinsic that gives ``bits`` at a place of an array of bytes, as 64."""
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def load(_: Any, data: Any, at: Any) -> tuple[Any, Callable[..., Any]]:
+        def emit(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
+            array, index = arguments
+            start = context.make_array(data)(context, builder, array).data
+            pointer = builder.bitcast(builder.gep(start, [index]), ir.IntType(bits).as_pointer())
+            found = builder.load(pointer, align=1)
+            return found if bits == _64.width else builder.zext(found, _64)
+
+        return types.int64(data, types.int64), emit
+
+    return load
+
+
+_byte, _word = _loading(8), _loading(64)
+
+
+@overload(byte, strict=False)  # type: ignore[untyped-decorator]
+def _compiled_byte(data: Any, at: Any) -> Callable[[Bytes, int], int]:
+    def emitted(data: Bytes, at: int) -> int:
+        return _byte(data, at)  # type: ignore[no-any-return]
+
+    return emitted
+
+
+@overload(word, strict=False)  # type: ignore[untyped-decorator]
+def _compiled_word(data: Any, at: Any) -> Callable[[Bytes, int], int]:
+    def emitted(data: Bytes, at: int) -> int:
+        return _word(data, at)  # type: ignore[no-any-return]
+
+    return emitted
+
+
+@jit
+def same(data: Bytes, at: int, other: Bytes, there: int, size: int) -> bool:
+    """Whether ``size`` bytes of ``data`` from ``at`` on are those of ``other`` from ``there`` on."""
+    end = at + size
+    while at + 8 <= end:
+        if word(data, at) != word(other, there):
+            return False
+        at += 8
+        there += 8
+    while at < end:
+        if byte(data, at) != byte(other, there):
+            return False
+        at += 1
+        there += 1
+    return True
 
 
 def plain(data: Bytes, at: int) -> int:
