@@ -122,7 +122,7 @@ class RedisSettings(Table):
 class DetectSettings(Table):
     """The workers of `sentinel detect`."""
 
-    batch_size: Count = Field(20_000, description="Most records of one partition between two saves.")
+    batch_size: Count = Field(50_000, description="Most records of one partition between two saves.")
     max_poll_records: Count = Field(10_000, description="Most records that one poll takes.")
     save_interval_ms: Milliseconds = Field(100, description="Longest time between two saves.")
     save_profiles: Count = Field(5_000, description="Changed profiles that make a save due earlier.")

@@ -72,6 +72,9 @@ IDLE = 0.1
 BUSY = 0.005
 # A partition without traffic looks for new blocks this many save intervals apart.
 BLOCKS_EVERY = 5
+# A partition that is more than a batch behind saves this many intervals apart, unless its batch is full before:
+# its users' rows are written that much less often.
+BEHIND_INTERVALS = 10
 # Seconds after which a transaction is made for the offset alone.
 TELL_KAFKA_EVERY = 5.0
 # What a revoked partition may take to be saved before it is left to the next owner to repeat.
@@ -88,7 +91,7 @@ class Plan:
     alerts_topic: str
     dead_letters_topic: str
     threshold: float
-    batch_size: int = 20_000
+    batch_size: int = 50_000
     poll_limit: int = 10_000
     save_interval: float = 0.1
     save_profiles: int = 5_000
@@ -366,13 +369,18 @@ class Worker:
     def _due(self, partition: Partition) -> bool:
         if not partition.unsaved or partition.next is None:
             return False
-        plan = self._plan
+        plan, age = self._plan, self._clock.monotonic() - partition.since
         return (
-            self._clock.monotonic() - partition.since >= plan.save_interval
+            (age >= plan.save_interval and age >= self._interval(partition))
             or partition.records >= plan.batch_size
             or partition.changed >= plan.save_profiles
             or self._stop.is_set()
         )
+
+    def _interval(self, partition: Partition) -> float:
+        """Seconds between two saves."""
+        behind = self._source.end(partition.number) - (partition.next or 0)
+        return self._plan.save_interval * (BEHIND_INTERVALS if behind > self._plan.batch_size else 1)
 
     def _write(self, saving: Saving) -> tuple[bool, Blocks | None]:
         """Step 5, and a look at the blocks; runs in the executor."""
