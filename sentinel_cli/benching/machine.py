@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import confluent_kafka
 import psutil
@@ -63,10 +63,11 @@ def broker(settings: Settings, running: stack.Stack | None) -> str:
 
 
 def store(client: connection.Client, running: stack.Stack | None) -> str:
-    told: dict[str, Any] = cast("Any", client).info("server")
-    told = told if "redis_version" in told else next(iter(told.values()))  # a cluster: one each node
+    nodes = connection.nodes(client)
+    told: Any = nodes[0].info("server")
     name, version = ("Valkey", told.get("valkey_version")) if "valkey_version" in told else ("Redis", None)
-    return f"{name} {version or told['redis_version']}{', on this machine' if running else ''}"
+    shards = f", {len(nodes)} shards" if len(nodes) > 1 else ""
+    return f"{name} {version or told['redis_version']}{shards}{', on this machine' if running else ''}"
 
 
 def _cpu() -> str:

@@ -7,10 +7,11 @@ here. `docs/scaling.md` reckons with them.
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import psutil
 
+from profiles import connection
 from sentinel_cli.benching.figures import rounded
 
 if TYPE_CHECKING:
@@ -43,8 +44,7 @@ class Servers:
 
     def _asked(self) -> dict[str, float]:
         """Sums over the nodes, if there are several."""
-        told = cast("Any", self._trial.client).info()
-        nodes = [told] if "used_memory" in told else list(told.values())
+        nodes: list[Any] = [node.info() for node in connection.nodes(self._trial.client)]
         databases = [each for node in nodes for name, each in node.items() if name.startswith("db")]
         return {
             "cpu": sum(node["used_cpu_sys"] + node["used_cpu_user"] for node in nodes),

@@ -19,9 +19,8 @@ def check(settings: Settings) -> list[Finding]:
     try:
         client = connection.connect_to(settings.redis)
         connection.reachable(client)
-        facts: dict[str, Any] = client.info()
+        nodes = [(_facts(node), _snapshots(node)) for node in connection.nodes(client)]
         skew = _skew_ms(client)
-        snapshots = _snapshots(client)
         client.close()
     except RedisUnreachable as error:
         return [Finding("redis", "fail", str(error), unreachable=True), *_skipped("Redis does not answer")]
@@ -31,9 +30,9 @@ def check(settings: Settings) -> list[Finding]:
             *_skipped("no description"),
         ]
     return [
-        _answers(settings, facts),
-        memory(facts),
-        persistence(facts, snapshots),
+        _answers(settings, nodes[0][0], len(nodes)),
+        worst([memory(facts) for facts, _ in nodes]),
+        worst([persistence(facts, snapshots) for facts, snapshots in nodes]),
         clock("redis clock", skew),
     ]
 
@@ -77,12 +76,23 @@ def _skipped(why: str) -> list[Finding]:
     return [Finding(name, "skip", why) for name in LATER]
 
 
-def _answers(settings: Settings, facts: dict[str, Any]) -> Finding:
+def worst(findings: list[Finding]) -> Finding:
+    """Of the same look at each node of a cluster: one of them can lose profiles too."""
+    return max(findings, key=lambda finding: ("ok", "warn", "fail").index(finding.status))
+
+
+def _facts(node: connection.Client) -> dict[str, Any]:
+    facts: Any = node.info()
+    return dict(facts)
+
+
+def _answers(settings: Settings, facts: dict[str, Any], nodes: int) -> Finding:
     server = "Valkey" if "valkey_version" in facts else "Redis"
     version = facts.get("valkey_version", facts.get("redis_version"))
     role = ", a replica: nothing can be saved here" if facts.get("role") in {"slave", "replica"} else ""
+    shards = f", a cluster of {nodes} shards" if settings.redis.cluster else ""
     where = f"{settings.redis.host}:{settings.redis.port}"
-    return Finding("redis", "warn" if role else "ok", f"{server} {version} at {where}{role}")
+    return Finding("redis", "warn" if role else "ok", f"{server} {version} at {where}{role}{shards}")
 
 
 def _skew_ms(client: connection.Client) -> float:

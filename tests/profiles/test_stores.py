@@ -137,12 +137,10 @@ def cut_off(client: Client) -> Iterator[tuple[Client, Callable[[], None]]]:
     host, port = connection.address(client)
     options = {"client_name": "soon-cut-off"}
     mine = connection.connect(host, port, cluster=isinstance(client, RedisCluster), options=options)
-    redis, clustered = cast("Any", client), isinstance(client, RedisCluster)
-    nodes = [node.redis_connection for node in redis.get_nodes()] if clustered else [redis]
 
     def cut() -> None:
-        for node in nodes:
-            for each in node.client_list():
+        for node in connection.nodes(client):
+            for each in cast("Any", node).client_list():
                 if each["name"] == options["client_name"]:
                     node.client_kill_filter(_id=each["id"])
 

@@ -236,6 +236,11 @@ def test_persistence_that_could_lose_profiles(
     assert redis.persistence(facts, snapshots).status == status
 
 
+def test_of_a_cluster_the_worst_node_counts() -> None:
+    facts = [{"aof_enabled": 1}, {"aof_enabled": 0}, {"aof_enabled": 1}]
+    assert redis.worst([redis.persistence(each, "") for each in facts]).status == "warn"
+
+
 @pytest.mark.parametrize(("stamp_ms", "off"), [(1_000, 0), (1_500, 0), (2_000, 0), (2_250, 250), (400, -600)])
 def test_a_clock_is_off_only_outside_the_time_it_was_asked_in(stamp_ms: float, off: float) -> None:
     assert finding.off_by(stamp_ms, 1.0, 2.0) == off
