@@ -96,7 +96,7 @@ def _poison(messages: Messages, at: int, why: str) -> Poison:
 
 def _only(keep: npt.NDArray[np.bool_], read: Read, messages: Messages) -> tuple[Read, Messages]:
     return (
-        Read(*(getattr(read, name)[keep] for name in read.__slots__)),
+        Read(*(getattr(read, name).compress(keep, axis=0) for name in read.__slots__)),
         Messages(*(getattr(messages, name)[keep] for name in messages.__slots__)),
     )
 
