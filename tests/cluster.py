@@ -57,6 +57,8 @@ def _node(folder: Path, port: int, bus: int) -> Iterator[None]:
         "cluster-port": bus,
         "dir": folder,
         "save": "",
+        "appendonly": "yes",
+        "enable-debug-command": "local",  # for `crash`
         "cluster-enabled": "yes",
         "cluster-node-timeout": NODE_TIMEOUT,
     }
@@ -68,6 +70,12 @@ def _node(folder: Path, port: int, bus: int) -> Iterator[None]:
     finally:
         server.kill()
         server.wait()
+
+
+def crash(node: Any, seconds: float) -> None:
+    """The node is gone without a word, and comes back after so many seconds with what it had written."""
+    with suppress(RedisError):  # that no answer comes is what it is about
+        node.execute_command("DEBUG", "CRASH-AND-RECOVER", round(seconds * 1_000))
 
 
 def _free_ports(count: int) -> list[int]:

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from profiles.connection import Client
 from profiles.keys import Keys
 from sentinel_cli.config import Settings
 from sentinel_cli.streaming import topics
+from tests import cluster
 from tests.chaos import reference
 from tests.chaos.reference import Reference
 from tests.chaos.scene import THRESHOLD, Traffic, until
@@ -62,8 +64,11 @@ class Clustered:
         return dict(json.loads(out))
 
     def position(self) -> int:
+        """Records that are in the profiles; 0 while a shard does not answer."""
         redis: Any = self.client
-        return sum(int(redis.get(self.transactions.offset(p)) or 0) for p in range(PARTITIONS))
+        with suppress(*connection.ERRORS):
+            return sum(int(redis.get(self.transactions.offset(p)) or 0) for p in range(PARTITIONS))
+        return 0
 
     def shards(self) -> set[int]:
         """The ports of the nodes that hold a partition of the transactions."""
@@ -122,3 +127,29 @@ def test_detectors_and_a_responder_on_three_shards(clustered: Clustered) -> None
     assert (acted["acted"], acted["processed"]) == (len(must.alerts), len(said))
     assert len(clustered.blocked()) > 10
     assert clustered.run("respond", "--exit-at-end")["processed"] == 0
+
+
+def test_a_shard_that_crashes(clustered: Clustered) -> None:
+    """The detector waits for it, and goes on by itself."""
+    topics.ensure(clustered.settings, partitions=PARTITIONS)
+    traffic = Traffic(clustered.settings, RECORDS, RATE, seed=4)
+    traffic.start()
+    detector = clustered.start("detect", "--json")
+    until(clustered.position, "a save")
+    cluster.crash(connection.nodes(clustered.client)[1], seconds=1.5)
+    until(lambda: clustered.position() >= RECORDS, "what came meanwhile being saved")
+    traffic.finish()
+    until(lambda: clustered.position() == traffic.sent, "the rest being saved")
+    detector.terminate()
+    out, err = detector.communicate(timeout=60)
+    assert detector.returncode == 0, err
+    assert "paused: " in err
+    assert "going on after: " in err
+
+    must = expected(clustered.settings)
+    assert json.loads(out)["processed"] == must.records
+    assert clustered.rows() == must.rows
+    said = {
+        id_of(each): reference.digest(each.value()) for each in read(clustered.settings, topics.FRAUD_ALERTS)
+    }
+    assert said == must.alerts
