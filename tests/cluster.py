@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from redis import Redis
+from redis.crc import key_slot
 from redis.exceptions import RedisError
 
 from profiles import connection
@@ -76,6 +77,23 @@ def crash(node: Any, seconds: float) -> None:
     """The node is gone without a word, and comes back after so many seconds with what it had written."""
     with suppress(RedisError):  # that no answer comes is what it is about
         node.execute_command("DEBUG", "CRASH-AND-RECOVER", round(seconds * 1_000))
+
+
+def move(client: Client, key: str) -> None:
+    """The slot of ``key`` goes to another node, in the steps that `redis-cli --cluster reshard` takes."""
+    redis: Any = client
+    slot = key_slot(key.encode())
+    source = redis.nodes_manager.get_node_from_slot(slot)
+    target = next(node for node in redis.get_primaries() if node.name != source.name)
+    old, new = source.redis_connection, target.redis_connection
+    old_id, new_id = (node.execute_command("CLUSTER MYID").decode() for node in (old, new))
+    new.execute_command("CLUSTER SETSLOT", slot, "IMPORTING", old_id)
+    old.execute_command("CLUSTER SETSLOT", slot, "MIGRATING", new_id)
+    while keys := old.execute_command("CLUSTER GETKEYSINSLOT", slot, 20):
+        old.execute_command("MIGRATE", HOST, target.port, "", 0, 5_000, "KEYS", *keys)
+        time.sleep(0.02)  # so that somebody comes while it is on its way
+    for node in (new, old):
+        node.execute_command("CLUSTER SETSLOT", slot, "NODE", new_id)
 
 
 def _free_ports(count: int) -> list[int]:

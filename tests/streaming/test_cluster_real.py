@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -129,22 +130,33 @@ def test_detectors_and_a_responder_on_three_shards(clustered: Clustered) -> None
     assert clustered.run("respond", "--exit-at-end")["processed"] == 0
 
 
-def test_a_shard_that_crashes(clustered: Clustered) -> None:
-    """The detector waits for it, and goes on by itself."""
+def crash(there: Clustered) -> None:
+    cluster.crash(connection.nodes(there.client)[1], seconds=1.5)
+    until(there.position, "its return")
+
+
+def move(there: Clustered) -> None:
+    for partition in range(PARTITIONS):
+        cluster.move(there.client, there.transactions.offset(partition))
+
+
+@pytest.mark.parametrize("happens", [crash, move])
+def test_what_happens_to_shards(clustered: Clustered, happens: Callable[[Clustered], None]) -> None:
+    """One crashes and comes back; every partition moves to another. The detector waits, and goes on by
+    itself."""
     topics.ensure(clustered.settings, partitions=PARTITIONS)
     traffic = Traffic(clustered.settings, RECORDS, RATE, seed=4)
     traffic.start()
     detector = clustered.start("detect", "--json")
     until(clustered.position, "a save")
-    cluster.crash(connection.nodes(clustered.client)[1], seconds=1.5)
-    until(lambda: clustered.position() >= RECORDS, "what came meanwhile being saved")
+    happens(clustered)
     traffic.finish()
-    until(lambda: clustered.position() == traffic.sent, "the rest being saved")
+    until(lambda: clustered.position() == traffic.sent, "everything being saved")
     detector.terminate()
     out, err = detector.communicate(timeout=60)
     assert detector.returncode == 0, err
-    assert "paused: " in err
-    assert "going on after: " in err
+    assert ("paused: " in err) == ("going on after: " in err)
+    assert "paused: " in err or happens is move  # which may go unnoticed
 
     must = expected(clustered.settings)
     assert json.loads(out)["processed"] == must.records
