@@ -11,7 +11,7 @@ COPY datasets datasets
 # uv checks the hashes that a constraints file carries, for the build's own packages too.
 RUN uv venv /opt/sentinel \
  && uv pip install --python /opt/sentinel/bin/python --no-cache --compile-bytecode \
-      --constraints constraints.txt --build-constraints constraints.txt .
+      --constraints constraints.txt --build-constraints constraints.txt '.[avro]'
 
 FROM python:3.13-slim
 COPY --from=build /opt/sentinel /opt/sentinel

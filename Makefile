@@ -55,7 +55,7 @@ reference: $(INSTALLED) ## Write docs/reference anew from the code.
 	@$(BIN)/python docs/reference/generate.py
 
 constraints: $(INSTALLED) ## Resolve constraints.txt anew from pyproject.toml.
-	$(BIN)/uv pip compile pyproject.toml --extra local --group dev --universal --python-version 3.11 \
+	$(BIN)/uv pip compile pyproject.toml --extra avro --extra local --group dev --universal --python-version 3.11 \
 		--only-binary :all: --generate-hashes --no-annotate --no-header --quiet --upgrade --output-file constraints.txt
 
 clean: ## Remove .venv and what tools left behind; the local stack's data stays.

@@ -94,7 +94,9 @@ class KafkaSettings(Table):
     servers: Servers = Field("localhost:9092", description="Kafka's bootstrap servers.")
     debug: Text = Field("", description="librdkafka's debug contexts, as in 'broker,topic'.")
     schema_registry_url: Url = Field(
-        None, description="With it records travel as Avro, else as JSON.", examples=["http://localhost:8081"]
+        None,
+        description="With it transactions travel as Avro, else as JSON.",
+        examples=["http://localhost:8081"],
     )
     source: Source = Field(
         "auto", description="How detectors read: native (fast), plain, or auto: native where it can run."

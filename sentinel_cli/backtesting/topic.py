@@ -25,7 +25,7 @@ from sentinel_cli.config import Settings
 from sentinel_cli.engine.columns import TRANSACTION
 from sentinel_cli.errors import InputError
 from sentinel_cli.records import Label
-from sentinel_cli.streaming import stored, topics
+from sentinel_cli.streaming import avro, stored, topics
 from sentinel_cli.streaming.codec import Decoded, Decoder
 from sentinel_cli.streaming.plain_source import arrived_ms
 
@@ -48,12 +48,15 @@ def read(
     Raises KafkaUnreachable, and InputError for a topic without transactions.
     """
     topic = settings.topic(name)
+    text = avro.reader(settings)
     decoder, id_of = Decoder(record_features), msgspec.json.Decoder(_Id).decode
     parts: list[Decoded] = []
     ids: list[str] = []
     left_out = 0
     for messages in stored.records(settings, topic, ROLE, since):
         values = [message.value() for message in messages]
+        if text is not None:
+            values, _ = avro.texts(values, text)
         decoded = decoder.decode(values, np.array([arrived_ms(message) for message in messages], np.int64))
         parts.append(decoded)
         ids += [id_of(values[at]).transaction_id for at in decoded.good]  # type: ignore[arg-type]
@@ -101,11 +104,13 @@ def _joined(
 
 def _labels(settings: Settings, since: int | None) -> dict[str, Label]:
     """By transaction; the latest word counts."""
-    decode = msgspec.json.Decoder(Label).decode
+    decode, text = msgspec.json.Decoder(Label).decode, avro.reader(settings)
     labels: dict[str, Label] = {}
     for messages in stored.records(settings, settings.topic(topics.LABELS), ROLE, since):
         for message in messages:
-            with suppress(msgspec.MsgspecError):  # what is no label says nothing about any transaction
-                label = decode(message.value() or b"")
+            # what is no label says nothing about any transaction
+            with suppress(msgspec.MsgspecError, avro.Unreadable):
+                value = message.value() or b""
+                label = decode(text(value) if text else value)
                 labels[label.transaction_id] = label
     return labels

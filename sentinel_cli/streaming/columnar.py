@@ -6,6 +6,7 @@ import numpy as np
 from confluent_kafka import Message
 
 from sentinel_cli.engine import ids
+from sentinel_cli.streaming.avro import Text, texts
 from sentinel_cli.streaming.batches import Poison, RecordBatch
 from sentinel_cli.streaming.codec import Decoder
 from sentinel_cli.streaming.footing import Homes
@@ -14,20 +15,25 @@ from sentinel_cli.streaming.plain_source import arrived_ms
 
 class Columnar:
     """Makes record batches of transactions; ``decoder`` may be exchanged between two polls. ``homes``, of a
-    topic that has grown, tells which records strayed."""
+    topic that has grown, tells which records strayed, and ``text`` makes JSON of what a registry wrote."""
 
-    def __init__(self, decoder: Decoder, homes: Homes | None = None) -> None:
+    def __init__(self, decoder: Decoder, homes: Homes | None = None, text: Text | None = None) -> None:
         self.decoder = decoder
         self._homes = homes
+        self._text = text
 
     def __call__(self, partition: int, messages: list[Message], next_offset: int) -> RecordBatch:
         offsets = np.array([m.offset() for m in messages], np.int64)
         arrived = np.array([arrived_ms(m) for m in messages], np.int64)
-        values = [m.value() for m in messages]
+        records = [m.value() for m in messages]
+        values, unreadable = texts(records, self._text) if self._text else (records, {})
         decoded = self.decoder.decode(values, arrived)
         if self._homes is not None:
             decoded = decoded.without(self._homes.strays(partition, decoded.users))
-        poison = [Poison(int(offsets[i]), messages[i].key(), values[i], why) for i, why in decoded.bad]
+        poison = [
+            Poison(int(offsets[i]), messages[i].key(), records[i], unreadable.get(i, why))
+            for i, why in decoded.bad
+        ]
         good = decoded.good
         return RecordBatch(
             partition=partition,

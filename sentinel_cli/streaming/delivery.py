@@ -16,7 +16,7 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from sentinel_cli.streaming import kafka
+from sentinel_cli.streaming import avro, kafka
 
 if TYPE_CHECKING:
     from confluent_kafka import KafkaError, Message
@@ -42,17 +42,20 @@ class Delivery:
 
     def __init__(self, settings: Settings, stop: threading.Event) -> None:
         self._producer = kafka.producer(settings, **BULK)
+        self._encode = avro.writer(settings)
         self._stop = stop
         self._sent: Counter[str] = Counter()
         self._failed: Counter[str] = Counter()
         self.reason = ""  # why the latest record failed
 
     def send(self, topic: str, keys: list[bytes], values: list[bytes]) -> int:
-        """Hand over records, in order, waiting while the queue is full.
+        """Hand over records, JSON as yet, in order, waiting while the queue is full.
 
         Returns how many were handed over: all, unless a stop was asked for while the queue was full.
         """
         produce, report = self._producer.produce, self._report
+        if self._encode is not None:
+            values = [self._encode(topic, value) for value in values]
         n = 0
         for key, value in zip(keys, values, strict=True):
             try:

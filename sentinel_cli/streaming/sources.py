@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 from confluent_kafka import Consumer
 
 from sentinel_cli.errors import ConfigError
-from sentinel_cli.streaming import kafka, librdkafka, native_source, plain_source, topics
+from sentinel_cli.streaming import avro, kafka, librdkafka, native_source, plain_source, topics
 from sentinel_cli.streaming.batches import RecordBatch
 from sentinel_cli.streaming.codec import Decoder
 from sentinel_cli.streaming.columnar import Columnar
@@ -27,19 +27,22 @@ Maker: TypeAlias = Columnar | InPlace
 
 
 class Choice(NamedTuple):
+    """``text`` makes JSON of records that a registry's serializer wrote, where there may be such."""
+
     kind: Literal["native", "plain"]
     why: str
+    text: avro.Text | None = None
 
 
 def choose(settings: Settings) -> Choice:
     """The source for these settings. Raises ConfigError when the one that is asked for cannot run."""
-    asked = settings.kafka.source
+    asked, text = settings.kafka.source, avro.reader(settings)
     if asked == "plain":
-        return Choice("plain", "[kafka] source asks for it")
-    unfit = librdkafka.unfit()
+        return Choice("plain", "[kafka] source asks for it", text)
+    unfit = "with a schema registry records may be Avro" if text else librdkafka.unfit()
     if unfit and asked == "native":
         raise ConfigError(f'[kafka] source = "native" cannot run here: {unfit}; leave it to "auto".')
-    return Choice("plain", unfit) if unfit else Choice("native", "everything it needs is there")
+    return Choice("plain", unfit, text) if unfit else Choice("native", "everything it needs is there")
 
 
 def consumer(settings: Settings, group: str, choice: Choice, **overrides: Any) -> Consumer:
@@ -56,7 +59,7 @@ def consumer(settings: Settings, group: str, choice: Choice, **overrides: Any) -
 
 def maker(choice: Choice, decoder: Decoder, homes: Homes | None) -> Maker:
     """What makes batches of transactions for the chosen source."""
-    return InPlace(decoder, homes) if choice.kind == "native" else Columnar(decoder, homes)
+    return InPlace(decoder, homes) if choice.kind == "native" else Columnar(decoder, homes, choice.text)
 
 
 def over(

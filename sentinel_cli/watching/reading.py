@@ -20,7 +20,7 @@ import msgspec
 from confluent_kafka import OFFSET_BEGINNING, KafkaException, Message, TopicPartition
 
 from sentinel_cli.errors import SentinelError
-from sentinel_cli.streaming import kafka, topics
+from sentinel_cli.streaming import avro, kafka, topics
 from sentinel_cli.streaming.ends import bounds
 from sentinel_cli.watching import outcome
 from sentinel_cli.watching.outcome import Outcome, Result, SoFar
@@ -38,9 +38,10 @@ class Reader:
 
     def __init__(self, settings: Settings) -> None:
         self._outcome, self._lock = Outcome(), threading.Lock()
+        text = avro.reader(settings)
         self._take: dict[str, Callable[[bytes], None]] = {
-            settings.topic(topics.TRANSACTIONS): _taker(outcome.Transaction, self._outcome.transaction),
-            settings.topic(topics.LABELS): _taker(outcome.Label, self._outcome.label),
+            settings.topic(topics.TRANSACTIONS): _taker(outcome.Transaction, self._outcome.transaction, text),
+            settings.topic(topics.LABELS): _taker(outcome.Label, self._outcome.label, text),
             settings.topic(topics.FRAUD_ALERTS): _taker(outcome.Alert, self._outcome.alert),
             settings.topic(topics.ALERT_RESPONSES): _taker(outcome.Response, self._outcome.response),
         }
@@ -129,12 +130,12 @@ _CONSUMER = {
 }
 
 
-def _taker(kind: Any, take: Callable[[Any], None]) -> Callable[[bytes], None]:
+def _taker(kind: Any, take: Callable[[Any], None], text: avro.Text | None = None) -> Callable[[bytes], None]:
     decode = msgspec.json.Decoder(kind).decode
 
     def one(value: bytes) -> None:
         # What cannot be read is a dead letter, which neither raises an alert nor is fraud or honest.
-        with suppress(msgspec.MsgspecError):
-            take(decode(value))
+        with suppress(msgspec.MsgspecError, avro.Unreadable):
+            take(decode(text(value) if text else value))
 
     return one
