@@ -134,11 +134,11 @@ class KafkaTransactor:
             raise BrokerAway("Kafka does not end a transaction") from error
 
     def _transaction(self, producer: Producer, letters: Sequence[Letter], partition: int, end: int) -> None:
+        member = self._consumer.consumer_group_metadata()  # first: what is sent is of this generation
         producer.begin_transaction()
         for letter in letters:
             _send(producer, letter)
         offset = TopicPartition(self._topic, partition, end)
-        member = self._consumer.consumer_group_metadata()
         insist(lambda: producer.send_offsets_to_transaction([offset], member, PATIENCE))
         insist(lambda: producer.commit_transaction(PATIENCE))
 

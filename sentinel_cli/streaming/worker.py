@@ -473,7 +473,9 @@ class Worker:
         for number in partitions:
             self._partitions.pop(number, None)
             saving = self._savings.pop(number, None)
-            if saving is not None and saving.future is not None:
+            # One that waits for its turn is called off: a transaction would be taken for one of the group's
+            # next generation, if the partition comes back before it begins.
+            if saving is not None and saving.future is not None and not saving.future.cancel():
                 self._under_way[number] = saving.future
 
     def moved(self, number: int, offset: int) -> None:
