@@ -146,7 +146,7 @@ def move(ctx: typer.Context, json: JsonFlag = False, yes: Yes = False, dry_run: 
         ends = moving.old_ends(context.settings, found)
         processes.run_workers([moving.Drain(context.settings, found)])
         moving.ready(context.settings, found)
-        moved = moving.move(client, keys, found, ends)
+        moved = moving.move(client, keys, found, ends, moving.reached(context.settings, found))
     if json:
         emit_json({"from": found and found.before, "to": found and found.now, "moved": moved})
     elif not found:

@@ -27,6 +27,10 @@ from profiles.redis_store import RedisStore, away
 from sentinel_cli.errors import LostStateError, SentinelError
 
 
+class Outgrown(SentinelError):
+    """The topic has another number of partitions than its profiles are laid out for."""
+
+
 def known(client: Client, keys: Keys, now: int) -> list[int]:
     """The numbers of partitions that the topic has had; begins with ``now`` for one never seen."""
     store: Any = client
@@ -35,8 +39,8 @@ def known(client: Client, keys: Keys, now: int) -> list[int]:
 
 
 def check(client: Client, keys: Keys, now: int) -> None:
-    """Raises SentinelError when the profiles are laid out for another number of partitions than ``now``;
-    StoreAway."""
+    """Raises Outgrown when the profiles are laid out for fewer partitions than ``now``, LostStateError for
+    more; StoreAway."""
     laid_out = known(client, keys, now)[-1]
     if now == laid_out:
         return
@@ -45,7 +49,7 @@ def check(client: Client, keys: Keys, now: int) -> None:
             f"{keys.topic} has {now} partitions, and the profiles in Redis are laid out for {laid_out}: does "
             "Redis belong to another Kafka? Name the right one, or begin anew with another SENTINEL_PREFIX."
         )
-    raise SentinelError(
+    raise Outgrown(
         f"{keys.topic} has grown from {laid_out} to {now} partitions, so that users' records are on "
         "others than their profiles: stop the detectors, then `sentinel profiles move` takes each profile "
         "to its user."
@@ -82,7 +86,7 @@ def homes(client: Client, keys: Keys) -> Homes | None:
 
 class FootedStore(RedisStore):
     """A ``RedisStore`` that begins no partition which the topic did not have; ``partitions`` asks Kafka how
-    many it has. Raises SentinelError when the profiles are laid out for another number."""
+    many it has. Raises what ``check`` does."""
 
     def __init__(
         self,
@@ -94,15 +98,16 @@ class FootedStore(RedisStore):
         start_over: bool = False,
     ) -> None:
         super().__init__(client, keys, topic_id, start_over=start_over)
-        self._count = partitions
-        self._check()
-
-    def _check(self) -> None:
-        now = self._count()
-        check(self._client, self._keys, now)
-        self._partitions = now
+        self._count, self._began_with = partitions, partitions()
+        check(client, keys, self._began_with)
 
     def start(self, partition: int) -> tuple[int | None, int]:
-        if partition >= self._partitions:
-            self._check()
+        laid_out = known(self._client, self._keys, self._began_with)[-1]
+        if laid_out != self._began_with:  # one that stood still all the while knows no strays
+            raise Outgrown(
+                f"The profiles of {self._keys.topic} were laid out for {laid_out} partitions since this "
+                "detector began: start it again."
+            )
+        if partition >= self._began_with:
+            check(self._client, self._keys, max(self._count(), partition + 1))
         return super().start(partition)

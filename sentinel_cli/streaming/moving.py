@@ -2,7 +2,8 @@
 
 Purpose: a user whose records go to another partition now finds his profile there. First the detectors
 finish what the old partitions hold, then each profile that has to goes to its new home, and only when
-all are there the new number counts: whatever dies before that, nothing has changed, and it is done again.
+all are there the new number counts: whatever dies before that, or falls back to an older copy of itself,
+nothing has changed, and it is done again.
 
 Design: only growth by a multiple (4 to 8, not 4 to 6), because then no user moves between two old
 partitions, and so none of them holds records of a user whose profile is elsewhere. A record that comes to
@@ -14,24 +15,30 @@ Not here: noticing that the topic has grown (``footing``).
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 import numpy as np
-from confluent_kafka import TopicPartition
+from confluent_kafka import KafkaException, TopicPartition
+from redis.exceptions import WatchError
 
 from profiles import blocks, connection, layout, queries
 from profiles.connection import Client
 from profiles.keys import Keys
 from profiles.placement import partition_of
 from sentinel_cli.config import Settings
-from sentinel_cli.errors import SentinelError
+from sentinel_cli.errors import KafkaUnreachable, SentinelError
 from sentinel_cli.streaming import detecting, footing, kafka, topics
 from sentinel_cli.streaming.detecting import DetectSummary, Job
 
 log = logging.getLogger("sentinel.move")
+
+FELL_BACK = (
+    "Redis fell back to what it was before, or somebody else moves profiles: nothing has moved yet; "
+    "start `sentinel profiles move` again."
+)
 
 
 @dataclass(frozen=True)
@@ -75,15 +82,41 @@ def ready(settings: Settings, found: Growth) -> None:
 def _waiting_alerts(settings: Settings) -> int:
     """Alerts that no responder has acted on, where one ever did."""
     client: Any = store(settings)[0]
-    name = settings.topic(topics.FRAUD_ALERTS)
-    keys, consumer = Keys(settings.redis_prefix, name), kafka.consumer(settings, "sentinel-move")
+    keys = Keys(settings.redis_prefix, settings.topic(topics.FRAUD_ALERTS))
+    count = range(topics.partitions(settings, topics.FRAUD_ALERTS))
+    reached = [client.get(keys.offset(partition)) for partition in count]
+    if not any(reached):
+        return 0
+    ends = _ends(settings, topics.FRAUD_ALERTS, count)
+    return sum(max(ends[partition] - int(reached[partition] or 0), 0) for partition in count)
+
+
+def old_ends(settings: Settings, found: Growth) -> dict[int, int]:
+    """Where each of the old partitions ends now. Raises KafkaUnreachable."""
+    return _ends(settings, topics.TRANSACTIONS, range(found.before))
+
+
+def reached(settings: Settings, found: Growth) -> dict[int, int]:
+    """How far each of the old partitions is, as Kafka was told, which a Redis that fell back does not know.
+    Raises KafkaUnreachable."""
+    name, group = settings.topic(topics.TRANSACTIONS), kafka.group(settings)
+    consumer = kafka.consumer(settings, group)
     try:
-        count = range(topics.partitions(settings, topics.FRAUD_ALERTS))
-        reached = [client.get(keys.offset(partition)) for partition in count]
-        if not any(reached):
-            return 0
-        ends = [consumer.get_watermark_offsets(TopicPartition(name, p), timeout=8.0)[1] for p in count]
-        return sum(max(end - int(at or 0), 0) for at, end in zip(reached, ends, strict=True))
+        places = consumer.committed([TopicPartition(name, p) for p in range(found.before)], timeout=8.0)
+    except KafkaException as error:
+        raise KafkaUnreachable(f"Kafka does not say how far {group} is: {error.args[0].str()}.") from error
+    finally:
+        consumer.close()
+    return {place.partition: max(place.offset, 0) for place in places}
+
+
+def _ends(settings: Settings, topic: str, partitions: Iterable[int]) -> dict[int, int]:
+    name, consumer = settings.topic(topic), kafka.consumer(settings, "sentinel-move")
+    try:
+        places = {p: TopicPartition(name, p) for p in partitions}
+        return {p: consumer.get_watermark_offsets(place, timeout=8.0)[1] for p, place in places.items()}
+    except KafkaException as error:
+        raise KafkaUnreachable(f"Kafka does not say where {name} ends: {error.args[0].str()}.") from error
     finally:
         consumer.close()
 
@@ -105,17 +138,31 @@ class Drain:
         )
 
 
-def move(client: Client, keys: Keys, found: Growth) -> int:
-    """Take each profile to its user's partition; how many moved. The old partitions must be finished."""
-    moved = sum(_copy(client, keys, found, chunk) for chunk in queries.scan(client, keys))
-    counts = footing.known(client, keys, found.now)
-    away: Any = client
-    away.set(keys.partitions(), msgspec.json.encode([*counts, found.now]))  # from here on it counts
+def move(client: Client, keys: Keys, found: Growth, *least: Mapping[int, int]) -> int:
+    """Take each profile to its user's partition; how many moved. Raises SentinelError, and nothing has
+    changed, where an old partition is not as far as each of ``least`` says, or Redis fails over meanwhile."""
+    counted: Any = client
+    with counted.pipeline(transaction=True) as pipe:
+        pipe.watch(keys.partitions())  # a Redis that fails over ends this connection, and with it the move
+        counts = msgspec.json.decode(pipe.get(keys.partitions()), type=list[int])
+        if counts[-1] != found.before or not all(_as_far(client, keys, each) for each in least):
+            raise SentinelError(FELL_BACK)
+        moved = sum(_copy(client, keys, found, chunk) for chunk in queries.scan(client, keys))
+        pipe.multi()
+        pipe.set(keys.partitions(), msgspec.json.encode([*counts, found.now]))  # from here on it counts
+        try:
+            pipe.execute()
+        except WatchError as error:
+            raise SentinelError(FELL_BACK) from error
     for chunk in queries.scan(client, keys):
         left = [keys.profile(p, user) for p, user in chunk.places if _moves(found, p, user)]
         for key in left:
-            away.unlink(key)
+            counted.unlink(key)
     return moved
+
+
+def _as_far(client: Any, keys: Keys, offsets: Mapping[int, int]) -> bool:
+    return all(int(client.get(keys.offset(partition)) or 0) >= at for partition, at in offsets.items())
 
 
 def _copy(client: Client, keys: Keys, found: Growth, chunk: queries.Chunk) -> int:
