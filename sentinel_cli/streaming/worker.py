@@ -72,8 +72,8 @@ IDLE = 0.1
 BUSY = 0.005
 # A partition without traffic looks for new blocks this many save intervals apart.
 BLOCKS_EVERY = 5
-# A partition that is more than a batch behind saves this many intervals apart, unless its batch is full before:
-# its users' rows are written that much less often.
+# A partition that is more than a batch behind saves this many intervals apart, unless its batch is full
+# before: its users' rows are written that much less often.
 BEHIND_INTERVALS = 10
 # Seconds after which a transaction is made for the offset alone.
 TELL_KAFKA_EVERY = 5.0
