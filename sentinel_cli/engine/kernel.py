@@ -198,17 +198,31 @@ def _describe(
 
 
 @jit
+def _added(row: Floats, factor: int, feature: Integers, cuts: Floats, points: Floats) -> float:
+    """The points of one factor. The first cut is minus infinity, which only NaN does not reach, and the
+    last one NaN, which nothing reaches."""
+    value = row[feature[factor]]
+    band = 0
+    while value >= cuts[factor, band]:
+        band += 1
+    return float(points[factor, band])
+
+
+@jit
 def _score(row: Floats, feature: Integers, cuts: Floats, points: Floats, bias: float) -> float:
-    """The logistic function of the bias and each factor's points. The first cut is minus infinity,
-    which only NaN does not reach, and the last one NaN, which nothing reaches."""
+    """The logistic function of the bias and each factor's points."""
     total = bias
     for factor in range(len(feature)):
-        value = row[feature[factor]]
-        band = 0
-        while value >= cuts[factor, band]:
-            band += 1
-        total += points[factor, band]
+        total += _added(row, factor, feature, cuts, points)
     return 1.0 / (1.0 + math.exp(min(max(-total, -LARGEST_LOG_ODDS), LARGEST_LOG_ODDS)))
+
+
+@jit
+def add_points(features: Floats, feature: Integers, cuts: Floats, points: Floats, added: Floats) -> None:
+    """Fill ``added`` (m, factors) with what each factor gives for ``features`` (m, features + k)."""
+    for i in range(len(features)):
+        for factor in range(len(feature)):
+            added[i, factor] = _added(features[i], factor, feature, cuts, points)
 
 
 # ---- learning

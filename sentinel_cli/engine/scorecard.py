@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-from bisect import bisect_right
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -86,11 +85,6 @@ class Scorecard:
     feature: npt.NDArray[np.int64]  # (F,)
     cuts: npt.NDArray[np.float64]  # (F, C + 2): minus infinity, the cuts, NaN to the end
     points: npt.NDArray[np.float64]  # (F, C + 2): for a missing value, below the first cut, ...
-
-    def points_of(self, factor: int, value: float) -> float:
-        """What one factor adds for ``value``, exactly as the kernel adds it."""
-        known = self.factors[factor]
-        return known.missing if math.isnan(value) else known.points[bisect_right(known.cuts, value)]
 
 
 def load(path: Path | None = None) -> Scorecard:

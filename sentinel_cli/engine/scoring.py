@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 import time
-from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -105,16 +104,23 @@ def score_one(
     return float(scored.scores[0]), scored.features[0].tolist()
 
 
-def contributions(features: list[float], card: Scorecard) -> list[Contribution]:
+def points(features: npt.NDArray[np.float64], card: Scorecard) -> npt.NDArray[np.float64]:
+    """What each of the F factors adds for ``features`` (m, N_FEATURES + k), shape (m, F)."""
+    added = np.empty((len(features), len(card.feature)))
+    kernel.add_points(_plain(features), card.feature, card.cuts, card.points, added)
+    return added
+
+
+def contributions(features: list[float], points: list[float], card: Scorecard) -> list[Contribution]:
     """What each factor added, the largest first; factors that added nothing are left out."""
     found = []
-    for name, place, cuts, points, missing, reason in _judges(card):
-        value = features[place]
-        if math.isnan(value):
-            if missing:
-                found.append(Contribution(name, None, missing, f"no {name} yet"))
-        elif added := points[bisect_right(cuts, value)]:
-            found.append(Contribution(name, value, added, reason(value=value)))
+    for (name, place, reason), added in zip(_judges(card), points, strict=True):
+        if added:
+            value = features[place]
+            if math.isnan(value):
+                found.append(Contribution(name, None, added, f"no {name} yet"))
+            else:
+                found.append(Contribution(name, value, added, reason(value=value)))
     found.sort(key=_weight)
     return found
 
@@ -124,17 +130,14 @@ class _Judge(NamedTuple):
 
     name: str
     place: int
-    cuts: list[float]
-    points: list[float]
-    missing: float
     reason: Callable[..., str]
 
 
 @lru_cache(maxsize=4)
 def _judges(card: Scorecard) -> tuple[_Judge, ...]:
     return tuple(
-        _Judge(f.feature, place, f.cuts, f.points, f.missing, sentence_of(f).format)
-        for f, place in zip(card.factors, card.feature.tolist(), strict=True)
+        _Judge(factor.feature, place, sentence_of(factor).format)
+        for factor, place in zip(card.factors, card.feature.tolist(), strict=True)
     )
 
 
@@ -152,7 +155,8 @@ def risk_factors(features: list[float], found: list[Contribution]) -> dict[str, 
     for contribution in found:
         if contribution.points > 0 and contribution.factor in _FLAG_OF:
             risks[_FLAG_OF[contribution.factor]] = True
-    values = [None if math.isnan(value) else value for value in features[:N_FEATURES]]
+    # Only NaN is not itself; to ask `isnan` would take three times as long.
+    values = [value if value == value else None for value in features[:N_FEATURES]]  # noqa: PLR0124
     risks.update(zip(NAMES, values, strict=True))
     return risks
 
@@ -171,7 +175,9 @@ def warm(report: Callable[[str], None]) -> float:
     elif not compiled.is_cached():
         report("Compiling the scoring kernel for this machine; this is done once.")
     rows = np.zeros(1, TRANSACTION)
-    score(layout.empty(1), np.zeros(1, np.int64), Columns(rows, np.empty((1, 0))), scorecard.load(), 1.0)
+    card = scorecard.load()
+    scored = score(layout.empty(1), np.zeros(1, np.int64), Columns(rows, np.empty((1, 0))), card, 1.0)
+    points(scored.features, card)
     strings.times([""])
     strings.hashes([""])
     jsonrows.warm()

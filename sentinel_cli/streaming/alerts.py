@@ -39,14 +39,15 @@ def of_batch(
     columns = zip(
         kept.tolist(),
         scored.features.tolist(),
+        scoring.points(scored.features, card).tolist(),
         layout.to_dicts(scored.before),
         scored.scores[kept].tolist(),
         batch.columns.rows["time"][kept].tolist(),
         batch.offsets[kept].tolist(),
         strict=True,
     )
-    for row, features, before, score, time, offset in columns:
-        found = scoring.contributions(features, card)
+    for row, features, points, before, score, time, offset in columns:
+        found = scoring.contributions(features, points, card)
         risks = scoring.risk_factors(features, found)
         value = batch.values[row]
         yield Alert(

@@ -70,6 +70,7 @@ def explain(alert: Alert, card: Scorecard) -> Explanation:
     columns = _columns(alert, card)
     before = _profile(alert)
     score, features = scoring.score_one(before[0], columns.rows[0], columns.extra[0].tolist(), card)
+    points = scoring.points(np.array([features]), card)[0].tolist()
     return Explanation(
         alert_id=alert.alert_id,
         timestamp=alert.timestamp,
@@ -77,8 +78,8 @@ def explain(alert: Alert, card: Scorecard) -> Explanation:
         scorecard=card.name,
         config_version=card.version,
         bias=card.bias,
-        contributions=scoring.contributions(features, card),
-        log_odds=_log_odds(features, card),
+        contributions=scoring.contributions(features, points, card),
+        log_odds=_log_odds(points, card),
         score=score,
         same=score == alert.fraud_score,
         recorded=Recorded(alert.config_version, alert.fraud_score, alert.severity, alert.contributions),
@@ -110,9 +111,9 @@ def _profile(alert: Alert) -> Profiles:
     return rows
 
 
-def _log_odds(features: list[float], card: Scorecard) -> float:
-    """Added up in the kernel's order, which `sum` does not keep to."""
+def _log_odds(points: list[float], card: Scorecard) -> float:
+    """Added up in the kernel's order and way: from Python 3.12 on `sum` is more exact than that."""
     total = card.bias
-    for factor, place in enumerate(card.feature.tolist()):
-        total += card.points_of(factor, features[place])
+    for added in points:
+        total += added
     return total

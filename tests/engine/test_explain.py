@@ -7,16 +7,23 @@ import math
 
 import numpy as np
 import pytest
+from numpy.typing import ArrayLike
 
 from profiles import layout
 from sentinel_cli.engine import kernel, scorecard, scoring
 from sentinel_cli.engine.columns import TRANSACTION, Columns
 from sentinel_cli.engine.features import FLAGS, INDEX, NAMES
 from sentinel_cli.engine.scorecard import Scorecard
+from sentinel_cli.records import Contribution
 from tests.engine.histories import START, random_history, run
 
 CARD = scorecard.load()
 HISTORY = random_history(seed=7, n=3_000, users=30)
+
+
+def contributions(features: ArrayLike, card: Scorecard) -> list[Contribution]:
+    row = np.asarray(features, np.float64)
+    return scoring.contributions(row.tolist(), scoring.points(row[None], card)[0].tolist(), card)
 
 
 def test_every_score_is_computed_again_from_the_profile_before() -> None:
@@ -32,7 +39,7 @@ def test_every_score_is_computed_again_from_the_profile_before() -> None:
 def test_points_add_up_to_the_score() -> None:
     _, (scored,) = run(HISTORY, CARD, 0.3)
     for at, row in enumerate(scored.kept.tolist()):
-        found = scoring.contributions(scored.features[at].tolist(), CARD)
+        found = contributions(scored.features[at], CARD)
         odds = CARD.bias + sum(c.points for c in found)
         assert scored.scores[row] == pytest.approx(1 / (1 + math.exp(-odds)), rel=1e-12)
         assert [abs(c.points) for c in found] == sorted((abs(c.points) for c in found), reverse=True)
@@ -41,18 +48,19 @@ def test_points_add_up_to_the_score() -> None:
 
 def test_points_are_those_of_the_band_a_value_falls_into() -> None:
     card = only('feature = "amount_vs_avg_ratio"\ncuts = [3, 5, 10]\npoints = [0.0, 0.5, 1.0, 1.5]')
-    for value, points in ((2.999, 0.0), (3.0, 0.5), (5.0, 1.0), (1e9, 1.5), (math.nan, 0.0)):
-        assert card.points_of(0, value) == points
     features = [0.0] * len(NAMES)
+    for value, points in ((2.999, 0.0), (3.0, 0.5), (5.0, 1.0), (1e9, 1.5), (math.nan, 0.0)):
+        features[INDEX["amount_vs_avg_ratio"]] = value
+        assert scoring.points(np.array([features]), card).tolist() == [[points]]
     features[INDEX["amount_vs_avg_ratio"]] = 5.2
-    (known,) = found = scoring.contributions(features, card)
+    (known,) = found = contributions(features, card)
     assert known.reason == "5.2 times this user's average"
     assert scoring.risk_factors(features, found)["is_high_amount"] is True
 
 
 def test_a_missing_value_says_so() -> None:
     card = only('feature = "new_device"\ncuts = [1]\npoints = [0, 1]\nmissing = 0.7')
-    (found,) = scoring.contributions([math.nan] * len(NAMES), card)
+    (found,) = contributions([math.nan] * len(NAMES), card)
     assert (found.factor, found.value, found.points) == ("new_device", None, 0.7)
     assert found.reason == "no new_device yet"
 
@@ -80,9 +88,7 @@ def test_a_records_own_feature_counts() -> None:
     odds = [np.log(s.scores / (1 - s.scores)) for s in (plain, scored)]
     assert (odds[1] - odds[0]).tolist() == pytest.approx([0.25, 0, 1, 2.5, 2.5])
     assert scored.features[:, len(NAMES)].tolist()[1:] == [1.0, 2.0, 3.0, np.inf]
-    (found,) = [
-        c for c in scoring.contributions(scored.features[3].tolist(), card) if c.factor == "features.V258"
-    ]
+    (found,) = [c for c in contributions(scored.features[3], card) if c.factor == "features.V258"]
     assert (found.points, found.reason) == (2.5, "V258 3")
     again, _ = scoring.score_one(scored.before[3], rows[3], [3.0], card)
     assert again == scored.scores[3]
@@ -95,7 +101,7 @@ def test_flags_stand_for_features_that_are_scored() -> None:
     raised: set[str] = set()
     for at in alerts.tolist():
         features = scored.features[at].tolist()
-        risks = scoring.risk_factors(features, scoring.contributions(features, CARD))
+        risks = scoring.risk_factors(features, contributions(features, CARD))
         assert set(risks) == set(FLAGS) | set(NAMES)
         raised |= {flag for flag in FLAGS if risks[flag] is True}
     assert raised == set(FLAGS)
