@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from sentinel_cli.benching import PARTITIONS
 from sentinel_cli.options import JsonFlag, Workers
 from sentinel_cli.output import emit_json
 
@@ -24,8 +25,6 @@ app = typer.Typer(
     Topics, consumer groups and keys are its own, and gone at the end, also after Ctrl-C. Each figure is
     the median of several rounds; starting and warming up count for nothing.""",
 )
-
-PARTITIONS = 4
 
 Records = Annotated[int, typer.Option("--records", min=1_000, help="Transactions in each round.")]
 Users = Annotated[int, typer.Option("--users", min=1, help="Users behind them.")]
@@ -78,11 +77,16 @@ def detect(
     users: Users = 20_000,
     hot: Annotated[bool, typer.Option("--hot", help="One user has half of the traffic.")] = False,
     features: Annotated[
-        int, typer.Option("--features", min=0, help="Numbers for models in each record, 9 bytes each.")
+        int,
+        typer.Option("--features", min=0, max=900, help="Numbers for models in each record, 7 bytes each."),
     ] = 0,
     source: Source = "auto",
     delivery: Delivery = "idempotent",
     workers: Workers = 1,
+    cache: Annotated[
+        int,
+        typer.Option("--cache", min=0, help="Profiles that the worker remembers; 0: as the settings say."),
+    ] = 0,
     rounds: Rounds = 3,
     partitions: Partitions = PARTITIONS,
     profile: Profile = False,
@@ -91,12 +95,12 @@ def detect(
     """Transactions scored a second, exactly once.
 
     All of them wait on Kafka, 280 bytes of JSON each, and 1 % are alerts. Every round is checked: all
-    scored, and exactly the alerts that there had to be.
+    scored, and on the topic exactly the alerts that there had to be, each once.
     """
     from sentinel_cli.benching import detecting
     from sentinel_cli.benching.records import Shape
 
-    way = detecting.Way(source, delivery, workers)
+    way = detecting.Way(source, delivery, workers, cache)
 
     def measure(trial: Trial) -> list[dict[str, Any]]:
         result = detecting.measure(trial, trial.fill(Shape(records, users, hot, features)), way, rounds)
@@ -152,6 +156,33 @@ def latency(
 
     def measure(trial: Trial) -> list[dict[str, Any]]:
         return [pace.measure(trial, rate, seconds, users, Way(source, delivery))]
+
+    _print(ctx.obj, _measured(ctx.obj, [(partitions, measure)]), json=json)
+
+
+@app.command()
+def burst(
+    ctx: typer.Context,
+    rate: Annotated[float, typer.Option("--rate", min=100, help="Transactions a second.")] = 10_000,
+    times: Annotated[float, typer.Option("--times", min=1, help="So many times that in the burst.")] = 10,
+    seconds: Annotated[
+        float, typer.Option("--seconds", min=1, help="Before, during and after the burst, each.")
+    ] = 10,
+    users: Users = 20_000,
+    source: Source = "auto",
+    delivery: Delivery = "idempotent",
+    partitions: Partitions = PARTITIONS,
+    json: JsonFlag = False,
+) -> None:
+    """Latency and lag while ten times the traffic comes.
+
+    And how long until no more waits than before.
+    """
+    from sentinel_cli.benching import burst as rush
+    from sentinel_cli.benching.detecting import Way
+
+    def measure(trial: Trial) -> list[dict[str, Any]]:
+        return [rush.measure(trial, rate, times, seconds, users, Way(source, delivery))]
 
     _print(ctx.obj, _measured(ctx.obj, [(partitions, measure)]), json=json)
 

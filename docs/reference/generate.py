@@ -94,12 +94,14 @@ def performance() -> str:
 
 def scaling() -> str:
     """scaling.md with the tables that follow from what was measured."""
-    costs = tables.Costs.of(json.loads(MEASURED.read_text(encoding="utf-8")))
+    measured = json.loads(MEASURED.read_text(encoding="utf-8"))
+    costs = tables.Costs.of(measured)
     text = SCALING.read_text(encoding="utf-8")
     for name, table in (
         ("costs", tables.costs_table(costs)),
         ("rates", tables.by_rate(costs)),
         ("users", tables.by_users(costs)),
+        ("two", tables.two_workers(measured)),
     ):
         text = _put(text, name, f"\n{table}\n\n")
     return text

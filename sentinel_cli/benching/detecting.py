@@ -1,8 +1,9 @@
 """`sentinel bench detect`: transactions a second, exactly once, with everything already waiting.
 
 Purpose: in each round the raw drain of the topic, then the detector over the same records from
-nothing: no profile, a group of its own. Whether it did all of it is checked each time: a figure that
-was reached by leaving something out is an error, not a figure.
+nothing: no profile, a group of its own. Whether it did all of it is checked each time, and the alerts on
+the topic are counted one by one: a figure that was reached by leaving something out is an error, not a
+figure.
 
 What is in a figure: ``tps`` counts from the group's assignment to the last save. Starting Python,
 loading the compiled kernel and the broker's rebalance come before that and stand in ``start_s``.
@@ -15,7 +16,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from sentinel_cli.benching import figures
+from sentinel_cli.benching import alerts, figures
 from sentinel_cli.benching.draining import drain
 from sentinel_cli.benching.serving import Servers
 from sentinel_cli.benching.trial import Filled, Ran, Trial
@@ -31,19 +32,23 @@ Delivery = Literal["idempotent", "transactional"]
 
 @dataclass(frozen=True)
 class Way:
-    """How the detector runs; "auto" becomes what that comes to here (``found``)."""
+    """How the detector runs: with ``cache`` profiles in memory, or 0 for as many as the settings say; "auto"
+    becomes what that comes to here (``found``)."""
 
     source: Source = "auto"
     delivery: Delivery = "idempotent"
     workers: int = 1
+    cache: int = 0
 
     def found(self, settings: Settings) -> Way:
         """Raises ConfigError when the source that is asked for cannot run."""
         kafka = settings.kafka.model_copy(update={"source": self.source})
-        return replace(self, source=sources.choose(settings.model_copy(update={"kafka": kafka})).kind)
+        source = sources.choose(settings.model_copy(update={"kafka": kafka})).kind
+        return replace(self, source=source, cache=self.cache or settings.detect.profile_cache)
 
     def environment(self, trial: Trial) -> dict[str, str]:
-        return trial.environment(SENTINEL_KAFKA_SOURCE=self.source, SENTINEL_DELIVERY=self.delivery)
+        cache = {"SENTINEL_DETECT_PROFILE_CACHE": str(self.cache)} if self.cache else {}
+        return trial.environment(SENTINEL_KAFKA_SOURCE=self.source, SENTINEL_DELIVERY=self.delivery, **cache)
 
     def arguments(self) -> list[str]:
         return ["--exit-at-end", "--workers", str(self.workers)]
@@ -58,7 +63,7 @@ def measure(trial: Trial, filled: Filled, way: Way, rounds: int) -> dict[str, An
         **asdict(way),
         **figures.of_rounds(rounds, lambda: _round(trial, filled, way), trial.say, _sentence),
         **asdict(filled.shape),
-        "alerts": filled.alerts,
+        "alerts": len(filled.alerts),
         "partitions": len(trial.ends(topics.TRANSACTIONS)),
         "broker": trial.broker,
         "redis": trial.store,
@@ -74,9 +79,11 @@ def profile(trial: Trial, way: Way) -> None:
 def _round(trial: Trial, filled: Filled, way: Way) -> dict[str, float]:
     trial.forget()
     raw = drain(trial.settings, trial.topic(topics.TRANSACTIONS))
-    before = Servers(trial)
+    said, before = trial.ends(topics.FRAUD_ALERTS), Servers(trial)
     ran = trial.run("detect", way.arguments(), way.environment(trial), topics.TRANSACTIONS)
+    spent = before.spent(filled.shape.records)
     _check(ran, filled)
+    alerts.check(trial, said, filled.alerts)
     document = ran.document
     tps = document["processed"] / (document["elapsed_s"] - document["assigned_s"])
     return {
@@ -88,20 +95,19 @@ def _round(trial: Trial, filled: Filled, way: Way) -> dict[str, float]:
         "peak_rss_mb": round(ran.memory_mb),
         "others_cores": ran.others,
         "start_s": figures.rounded(ran.start_s),
-        **before.redis(filled.shape.records),
-        **before.broker(filled.shape.records),
+        **spent,
     }
 
 
 def _check(ran: Ran, filled: Filled) -> None:
-    """Everything was scored, and alerts are those that had to be."""
+    """By its own word everything was scored, once."""
     did = ran.document
     found = (did["processed"], did["alerts"], did["dead_letters"], did["duplicates"])
-    if found != (filled.shape.records, filled.alerts, 0, 0):
+    if found != (filled.shape.records, len(filled.alerts), 0, 0):
         raise SentinelError(
-            f"The detector did {did['processed']:,} of {filled.shape.records:,} transactions and raised "
-            f"{did['alerts']:,} of {filled.alerts:,} alerts, with {did['dead_letters']:,} dead letters and "
-            f"{did['duplicates']:,} duplicates: that is no figure but a bug, please report it."
+            f"The detector did {found[0]:,} of {filled.shape.records:,} transactions and raised "
+            f"{found[1]:,} of {len(filled.alerts):,} alerts, with {found[2]:,} dead letters and "
+            f"{found[3]:,} duplicates: that is no figure but a bug, please report it."
         )
 
 

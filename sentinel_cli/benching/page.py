@@ -11,7 +11,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sentinel_cli.benching import table
-from sentinel_cli.benching.latency import WARM_UP_S
+from sentinel_cli.benching.burst import PHASES
+from sentinel_cli.benching.flowing import WARM_UP_S
 
 PAGE = """\
 # Performance
@@ -33,9 +34,9 @@ bench` measures all of this where you are.
 
 All records wait on Kafka: 280 bytes of JSON unless said otherwise, 1 % of them alerts. The command scores
 them exactly once, with its profiles and offsets in Redis, alerts, blocks and telemetry. Every round is
-checked: all transactions scored, and exactly the alerts that had to be. `tps` counts from the group's
-assignment to the last save; what comes before (starting Python, loading the compiled kernel, joining) is
-the last column, up to the first save.
+checked: all transactions scored, and on the topic exactly the alerts that had to be, each once: none lost,
+none doubled. `tps` counts from the group's assignment to the last save; what comes before (starting Python,
+loading the compiled kernel, joining) is the last column, up to the first save.
 
 {detect}
 
@@ -50,13 +51,27 @@ that count for nothing.
 
 {latency}
 
-## The other commands
+{burst}## The other commands
 
 {others}
 
 `produce` counts transactions, each of which has a label too; `respond` counts alerts, of every severity,
 half of its records being alerts; `backtest` reads a topic and joins the labels.
 """
+
+BURST = """\
+## A burst
+
+{rate:,.0f} a second, then {times:.0f} times that, then as before, for {seconds:.0f} seconds each. Lag is what
+was sent and is not in the saved profiles yet. {caught_up}
+
+{phases}
+
+"""
+CAUGHT_UP = (
+    "After the last record of the burst it took {seconds:.1f} seconds until no more waited than before."
+)
+NOT_CAUGHT_UP = "In the time that followed it did not catch up."
 
 # Cores. The kernel's work for the network is nobody's, and comes to some tenth of one.
 DISTURBING = 0.3
@@ -74,7 +89,9 @@ ONCE = "Each figure is of one round."
 def performance(document: dict[str, Any]) -> str:
     """The whole page."""
     machine, results = document["machine"], document["results"]
-    of = {kind: [each for each in results if each["bench"] == kind] for kind in ("detect", "latency")}
+    of = {
+        kind: [each for each in results if each["bench"] == kind] for kind in ("detect", "latency", "burst")
+    }
     rest = [each for each in results if each["bench"] not in of]
     others = max(each["others_cores"] for each in results if "others_cores" in each)
     return PAGE.format(
@@ -85,6 +102,7 @@ def performance(document: dict[str, Any]) -> str:
         detect=_detect(of["detect"]),
         parts=_parts(of["detect"]),
         latency=_latency(of["latency"]),
+        burst="".join(map(_burst, of["burst"])),
         others=_others(rest),
     )
 
@@ -140,6 +158,30 @@ def _parts(results: list[dict[str, Any]]) -> str:
             )
             for each in results
         ),
+    )
+
+
+def _burst(result: dict[str, Any]) -> str:
+    caught_up = result["catch_up_s"]
+    figures = ("p50_ms", "p99_ms", "p999_ms", "max_ms")
+    phases = rows(
+        ("", "tps", "p50, ms", "p99, ms", "p99.9, ms", "max, ms", "most lag"),
+        (
+            (
+                f"{table.name(result)}, {phase}",
+                f"{result[phase]['achieved_rate']:,.0f}",
+                *(f"{result[phase][name]:,.1f}" for name in figures),
+                f"{result[phase]['most_lag']:,}",
+            )
+            for phase in PHASES
+        ),
+    )
+    return BURST.format(
+        rate=result["rate"],
+        times=result["times"],
+        seconds=result["seconds"],
+        caught_up=NOT_CAUGHT_UP if caught_up is None else CAUGHT_UP.format(seconds=caught_up),
+        phases=phases,
     )
 
 

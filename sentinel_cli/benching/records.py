@@ -14,6 +14,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import resources
+from itertools import islice, product
+from string import ascii_lowercase, digits
 from typing import NamedTuple
 
 import numpy as np
@@ -40,12 +42,14 @@ QUIETER = 0.05
 
 CATEGORIES = ("5411", "5541", "5812", "5732", "4121", "5999", "7011", "5912")
 DEVICES = ("desktop", "android", "iphone ", "tablet ")
+_NAMES = tuple(map("".join, product(ascii_lowercase, ascii_lowercase + digits)))  # of numbers for models
+MOST_FEATURES = len(_NAMES)
 
 
 @dataclass(frozen=True)
 class Shape:
     """``hot``: one user has half of the traffic. ``features``: how many numbers the record's map for
-    models holds, 9 bytes each. ``alerts``: the share of records that alert."""
+    models holds, 7 bytes each, at most MOST_FEATURES. ``alerts``: the share of records that alert."""
 
     records: int
     users: int = 20_000
@@ -55,12 +59,12 @@ class Shape:
 
 
 class Slice(NamedTuple):
-    """``first`` is the index of the first record, which its transaction_id ends with."""
+    """``alerts`` are the indexes of the records that alert, counted over all slices; a record's
+    transaction_id ends with its index."""
 
-    first: int
     keys: list[bytes]
     values: list[bytes]
-    alerts: int
+    alerts: Ints
 
 
 def slices(shape: Shape, now: int) -> Iterator[Slice]:
@@ -75,7 +79,7 @@ def slices(shape: Shape, now: int) -> Iterator[Slice]:
         columns = _columns(rng, index, users, times, amounts)
         lines = writer.write([*columns, *rng.integers(0, 10, (shape.features, len(index)))])
         keys = [b"user_%07d" % user for user in users.tolist()]
-        yield Slice(first, keys, lines.split(), int((amounts >= ALARMING[0]).sum()))
+        yield Slice(keys, lines.split(), index[amounts >= ALARMING[0]])
 
 
 def index_of(transaction_id: str) -> int:
@@ -131,7 +135,7 @@ def _columns(rng: np.random.Generator, index: Ints, users: Ints, times: Ints, am
 
 
 def _writer(features: int) -> Writer:
-    names = [f',"V{number}":' for number in range(1, features + 1)]
+    names = [f',"{name}":' for name in islice(_NAMES, features)]
     return Writer(
         (
             Field('{"transaction_id":"T_bench_', DIGITS, 10),

@@ -29,7 +29,7 @@ def fill(trial: Trial, alerts: int, users: int) -> int:
     trial.say("Raising the alerts …")
     way = Way()
     trial.run("detect", way.arguments(), way.environment(trial), topics.TRANSACTIONS)
-    return filled.alerts
+    return len(filled.alerts)
 
 
 def measure(trial: Trial, alerts: int, users: int, rounds: int) -> dict[str, Any]:

@@ -2,8 +2,8 @@
 
 Purpose: arithmetic on what `sentinel bench all` measured, so that the page follows the code.
 
-Design: planned is with the hard shape, in which nearly every transaction is of another user, so that each
-one reads and writes a profile; large systems are like that. A core or a shard is filled to half.
+Design: planned is with the hard shape, whose users fit the worker's cache least, so that nearly every
+transaction reads a profile and writes one; large systems are like that. A core or a shard is filled to half.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from profiles.layout import ROW_BYTES
 from sentinel_cli.benching.page import rows
 
 TPS = (10_000, 100_000, 1_000_000, 10_000_000)
@@ -35,12 +36,14 @@ class Costs:
     redis: float
     sent: float  # to Redis
     profile: float  # in Redis's memory
+    process: float  # all that a worker holds when it remembers the most users
 
     @classmethod
     def of(cls, document: dict[str, Any]) -> Costs:
-        """From the hard shape: the most users that were measured."""
+        """From the hard shape, except for a worker's memory: that is of the most users."""
         results = document["results"]
-        hard = max((each for each in results if each["bench"] == "detect"), key=lambda each: each["users"])
+        detect = [each for each in results if each["bench"] == "detect"]
+        hard = max(detect, key=lambda each: each["users"] / each["cache"])
         produced = next(each for each in results if each["bench"] == "produce")
         return cls(
             worker=hard["cpu_us_per_tx"],
@@ -49,6 +52,7 @@ class Costs:
             redis=hard["redis_cpu_us_per_tx"],
             sent=hard["redis_bytes_per_tx"],
             profile=hard["redis_bytes_per_profile"],
+            process=max(detect, key=lambda each: each["users"])["peak_rss_mb"] * 2**20,
         )
 
     def cores(self, microseconds: float, tps: float) -> int:
@@ -61,22 +65,26 @@ def by_rate(costs: Costs) -> str:
         (
             "tps",
             "workers",
+            "their memory, GB",
             "partitions",
             "Redis shards, for the work",
             "broker cores",
             "Kafka in, MB/s",
             "Redis in, MB/s",
+            "Redis out, MB/s",
             "Kafka a day, TB",
         ),
         (
             (
                 f"{tps:,}",
                 f"{costs.cores(costs.worker, tps):,}",
+                f"{costs.cores(costs.worker, tps) * costs.process / 1e9:,.1f}",
                 f"{PARTITIONS_A_WORKER * costs.cores(costs.worker, tps):,}",
                 f"{costs.cores(costs.redis, tps):,}",
                 f"{costs.cores(costs.read + COPIES * costs.written, tps):,}",
                 f"{tps * RECORD * COPIES / 1e6:,.0f}",
                 f"{tps * costs.sent * REPLICAS / 1e6:,.0f}",
+                f"{tps * ROW_BYTES / 1e6:,.0f}",
                 f"{tps * RECORD * COPIES * 86_400 / 1e12:,.1f}",
             )
             for tps in TPS
@@ -109,7 +117,37 @@ def costs_table(costs: Costs) -> str:
             ("broker, handing it out", f"{costs.read:.2f} µs of CPU"),
             ("Redis, reading and writing its profile", f"{costs.redis:.2f} µs of CPU"),
             ("network to Redis", f"{costs.sent:,.0f} bytes"),
+            ("network from Redis, a profile", f"{ROW_BYTES} bytes"),
             ("network to Kafka", f"{RECORD} bytes, {COPIES} times with its copies"),
             ("memory of Redis, for each user", f"{costs.profile:,.0f} bytes"),
+            ("memory of a worker, its cache being full", f"{costs.process / 1e6:,.0f} MB"),
         ),
     )
+
+
+def two_workers(document: dict[str, Any]) -> str:
+    """One worker and two, over the same records on the same machine."""
+    detect = [each for each in document["results"] if each["bench"] == "detect"]
+    two = next(each for each in detect if each["workers"] == 2)
+    same = ("source", "delivery", "records", "users", "hot", "features", "partitions")
+    one = next(each for each in detect if each["workers"] == 1 and all(each[k] == two[k] for k in same))
+    return rows(
+        ("", "tps", "CPU of the workers", "of the broker", "of Redis", "all of it, of one worker's"),
+        (
+            (
+                name,
+                f"{each['tps']:,}",
+                f"{each['cpu_us_per_tx']:.2f} µs",
+                f"{each['broker_cpu_us_per_tx']:.2f} µs",
+                f"{each['redis_cpu_us_per_tx']:.2f} µs",
+                f"{_all_cpu(each) / _all_cpu(one):.2f}",
+            )
+            for name, each in (("one worker", one), ("two workers", two))
+        ),
+    )
+
+
+def _all_cpu(result: dict[str, Any]) -> float:
+    """Microseconds a transaction, of everything that works for it."""
+    parts = ("cpu_us_per_tx", "broker_cpu_us_per_tx", "redis_cpu_us_per_tx")
+    return sum(float(result[part]) for part in parts)

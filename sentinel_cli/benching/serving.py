@@ -26,6 +26,10 @@ class Servers:
         self._redis = self._asked()
         self._broker = self._looked_at()
 
+    def spent(self, records: int) -> dict[str, float]:
+        """Of all of them, since then."""
+        return {**self.redis(records), **self.broker(records)}
+
     def broker(self, records: int) -> dict[str, float]:
         """Microseconds of the broker's CPU since then, a record; nothing where it runs elsewhere."""
         if not self._broker:

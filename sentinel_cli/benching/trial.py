@@ -21,6 +21,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
 import psutil
 
 from profiles import connection
@@ -28,7 +29,7 @@ from profiles.keys import Keys
 from sentinel_cli import stack
 from sentinel_cli.benching import machine, records
 from sentinel_cli.benching.draining import Offsets, ends
-from sentinel_cli.benching.records import Shape
+from sentinel_cli.benching.records import Ints, Shape
 from sentinel_cli.config import Settings
 from sentinel_cli.demo.child import PYTHON, Child
 from sentinel_cli.demo.servers import remove_keys, servers
@@ -46,10 +47,10 @@ Python = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Filled:
-    """What stands on `transactions`, and how many of them have to alert."""
+    """What stands on `transactions`, and the indexes of those that have to alert."""
 
     shape: Shape
-    alerts: int
+    alerts: Ints
 
 
 @dataclass(frozen=True)
@@ -98,15 +99,15 @@ class Trial:
         """Put the records of ``shape`` on `transactions`. Raises SentinelError when not all arrive."""
         self.say(f"Writing {shape.records:,} records of {shape.users:,} users …")
         delivery = Delivery(self.settings, threading.Event())
-        topic, alerts = self.topic(topics.TRANSACTIONS), 0
+        topic, alerts = self.topic(topics.TRANSACTIONS), []
         for part in records.slices(shape, time.time_ns() // 1000):
             delivery.send(topic, part.keys, part.values)
             delivery.serve()
-            alerts += part.alerts
+            alerts.append(part.alerts)
         delivery.finish()
         if delivery.acknowledged(topic) != shape.records:
             raise SentinelError(f"Kafka did not take {delivery.failed():,} records: {delivery.reason}.")
-        return Filled(shape, alerts)
+        return Filled(shape, np.concatenate(alerts))
 
     def environment(self, **more: str) -> dict[str, str]:
         """Settings of a worker: the scorecard of these records, and what the caller adds."""

@@ -60,7 +60,7 @@ def test_detect(settings: Settings) -> None:
     assert told["cpu_us_per_tx"] > 0
     assert told["peak_rss_mb"] > 50
     assert told["start_s"] > 0
-    assert (told["users"], told["rounds"], told["partitions"]) == (700, 2, 3)
+    assert (told["users"], told["rounds"], told["partitions"], told["workers"]) == (700, 2, 3, 1)
     assert told["source"] in {"native", "plain"}
     assert told["delivery"] == "idempotent"
     assert told["broker"]
@@ -76,6 +76,25 @@ def test_latency(settings: Settings) -> None:
     assert told["rate"] == 1000
     assert 0 < told["p50_ms"] <= told["p99_ms"] <= told["p999_ms"] <= told["max_ms"]
     assert told["alerts"] > 5
+
+
+@pytest.mark.usefixtures("nothing_left")
+def test_burst(settings: Settings) -> None:
+    told = bench(settings, "burst", "--rate", "500", "--times", "4", "--seconds", "1.5")
+    for phase in ("before", "during", "after"):
+        found = told[phase]
+        assert 0 < found["p50_ms"] <= found["p99_ms"] <= found["p999_ms"] <= found["max_ms"]
+        assert found["most_lag"] >= 0
+    assert told["during"]["achieved_rate"] > 2 * told["before"]["achieved_rate"]
+    assert "catch_up_s" in told
+
+
+@pytest.mark.usefixtures("nothing_left")
+def test_a_cache_that_is_too_small(settings: Settings) -> None:
+    told = bench(
+        settings, "detect", "--records", "20000", "--users", "5000", "--cache", "500", "--rounds", "1"
+    )
+    assert (told["cache"], told["alerts"] > 100) == (500, True)
 
 
 @pytest.mark.usefixtures("nothing_left")

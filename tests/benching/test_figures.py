@@ -52,13 +52,68 @@ def test_a_table_says_which_way_was_measured() -> None:
 
 
 def test_scale_is_arithmetic() -> None:
-    costs = Costs(worker=2.0, read=1.0, written=1.0, redis=3.0, sent=400.0, profile=500.0)
+    costs = Costs(worker=2.0, read=1.0, written=1.0, redis=3.0, sent=400.0, profile=500.0, process=5e8)
     rates = [line.split(" | ") for line in scaling.by_rate(costs).splitlines()[2:]]
     # 10,000 tps at 2 µs is 2 % of a core; 10,000,000 are 20 cores, 40 of them half full.
     assert [line[1] for line in rates] == ["1", "1", "4", "40"]
-    assert rates[-1][2] == "160"
-    assert rates[-1][3] == "60"
+    assert rates[-1][2:5] == ["20.0", "160", "60"]
     users = [line.split(" | ") for line in scaling.by_users(costs).splitlines()[2:]]
     assert [line[1] for line in users] == ["5", "50", "500"]
     assert [line[2] for line in users] == ["10", "100", "1,000"]
     assert [line[3].removesuffix(" |") for line in users] == ["1", "2", "16"]
+
+
+def measured(**changes: Any) -> dict[str, Any]:
+    """A result of `bench detect` that two others are like."""
+    parts = {"cpu_us_per_tx": 2.0, "broker_cpu_us_per_tx": 1.0, "redis_cpu_us_per_tx": 1.0}
+    same = {"records": 1_000, "features": 0, "hot": False, "partitions": 4, "cache": 1_000_000, "workers": 1}
+    more = {"redis_bytes_per_tx": 400, "redis_bytes_per_profile": 500}
+    return {**DETECT, **same, **parts, **more, **changes}
+
+
+def test_planned_is_with_what_the_cache_fits_least() -> None:
+    produced = {"bench": "produce", "broker_cpu_us_per_tx": 3.0, "users": 20_000}
+    small, many = (
+        {"users": 200_000, "cache": 20_000, "cpu_us_per_tx": 9.0},
+        {"users": 1_000_000, "peak_rss_mb": 400},
+    )
+    costs = Costs.of({"results": [measured(), measured(**small), measured(**many), produced]})
+    assert (costs.worker, costs.written, costs.process) == (9.0, 3.0, 400 * 2**20)
+
+
+def test_two_workers_are_compared_with_one_over_the_same() -> None:
+    others = [measured(source="plain"), measured(hot=True), measured(partitions=64)]
+    two = measured(workers=2, cpu_us_per_tx=2.4)
+    lines = scaling.two_workers({"results": [*others, measured(), two]}).splitlines()
+    assert lines[2].startswith("| one worker | 600,000 | 2.00 µs")
+    assert lines[3].endswith("| 1.10 |")
+
+
+PHASE = {
+    "achieved_rate": 10_000,
+    "p50_ms": 2.0,
+    "p99_ms": 5.0,
+    "p999_ms": 7.0,
+    "max_ms": 9.0,
+    "most_lag": 1_234,
+}
+BURST: dict[str, Any] = {
+    **{key: DETECT[key] for key in ("source", "delivery", "users", "raw_drain_tps")},
+    "bench": "burst",
+    "rate": 10_000.0,
+    "times": 10.0,
+    "seconds": 10.0,
+    "before": PHASE,
+    "during": {**PHASE, "most_lag": 56_789},
+    "after": PHASE,
+}
+
+
+@pytest.mark.parametrize(("caught_up", "said"), [(1.25, "1.2 s"), (None, "not caught up")])
+def test_a_burst_has_three_lines(caught_up: float | None, said: str) -> None:
+    console = Console(width=250, file=io.StringIO())
+    console.print(table.draw({"machine": MACHINE, "results": [{**BURST, "catch_up_s": caught_up}]}))
+    assert isinstance(console.file, io.StringIO)
+    printed = console.file.getvalue()
+    for words in ("before", "during", "after", "lag 1,234", "lag 56,789", said):
+        assert words in printed

@@ -35,15 +35,15 @@ def test_a_record_has_280_bytes() -> None:
 def test_a_record_can_carry_numbers_for_models() -> None:
     one, two = transactions(Shape(1_000, features=1))[0], transactions(Shape(1_000, features=300))[-1]
     assert one.features is not None
-    assert list(one.features) == ["V1"]
+    assert list(one.features) == ["aa"]
     assert two.features is not None
     assert len(two.features) == 300
-    assert len(values(Shape(1_000, features=300))[0]) == pytest.approx(280 + 2_600, rel=0.05)
+    assert len(values(Shape(1_000, features=300))[0]) == pytest.approx(280 + 2_100, rel=0.02)
 
 
 def test_the_same_shape_is_the_same_records_and_keys_are_their_users() -> None:
     first, second = (list(records.slices(Shape(20_000), NOW)) for _ in range(2))
-    assert first == second
+    assert [part[:2] for part in first] == [part[:2] for part in second]
     for part in first:
         users = [msgspec.json.decode(value, type=Transaction).user_id for value in part.values]
         assert [key.decode() for key in part.keys] == users
@@ -91,7 +91,7 @@ def test_exactly_the_alarming_amounts_alert(shape: Shape, card: scorecard.Scorec
     scored = scoring.score(layout.empty(len(names)), slots, decoded.columns, card, records.THRESHOLD)
     alarming = decoded.columns.rows["amount"] >= records.ALARMING[0] / 1000
     assert np.array_equal(scored.status == kernel.ALERT, alarming)
-    assert alarming.sum() == sum(part.alerts for part in parts)
+    assert np.array_equal(np.flatnonzero(alarming), np.concatenate([part.alerts for part in parts]))
     assert alarming.mean() == pytest.approx(shape.alerts, rel=0.2)
 
 
