@@ -1,15 +1,17 @@
-"""How fast it is, as ratios of what was measured in the same run: a guard against catastrophes.
+"""How fast the detector is, as ratios of what was measured in the same run: a guard against losses.
 
-Each bound is far from what a machine of its own shows (docs/performance.md), since these tests share
-theirs with everything else, and beyond what any busy one was seen to show. What they catch is another
-order of magnitude: a round trip to Redis or a Python loop for each record, a kernel that is not compiled,
-a user whose records are handled one by one.
+A ratio holds as soon as one round shows it; where others use the machine too, more rounds are gone through,
+those of what is compared by turns, and the best of each counts. A loss shows in every round. Bounds are
+half of what such a short run shows even beside other work (300,000 records, two cores at load 6; of a machine
+of its own docs/performance.md tells).
 """
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -18,58 +20,88 @@ import pytest
 from sentinel_cli.benching import detecting, records
 from sentinel_cli.benching.detecting import Way
 from sentinel_cli.benching.records import Shape
-from sentinel_cli.benching.trial import trial
+from sentinel_cli.benching.trial import Filled, Trial, trial
 from sentinel_cli.records import Transaction
 from sentinel_cli.stack import Silent
 
 if TYPE_CHECKING:
     from tests.conftest import Servers
 
-pytestmark = [pytest.mark.real, pytest.mark.apache, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.real, pytest.mark.apache, pytest.mark.timeout(600)]
 
-RECORDS = 100_000
-# Alone the detector reaches half of the raw drain and more; over so few records, on two cores with load
-# 15, still 0.14. One Redis round trip a record would be below 0.01, an uncompiled kernel 0.02.
-LEAST_OF_RAW = 0.05
-# Alone 0.9 and more. A hot user is half of every batch, so what is done one by one for him shows fully.
-LEAST_OF_EVEN = 0.4
-# Decoding alone is some 0.4 µs, a transaction 1.2 to 3 µs, ten with load 15. CPU, not time: others
-# matter little. The loss of columns (objects and a call for each record) costs some hundred.
-MOST_OF_DECODING = 60.0
+RECORDS = 300_000
+MOST_ROUNDS = 5
+
+# .33 to .40 is seen. One round trip to Redis a record would be below .01, an uncompiled kernel .02.
+LEAST_OF_RAW = 0.15
+# A hot user is half of every batch, so what is done one by one for him shows fully. .93 is seen.
+MOST_OF_EVEN_CPU = 1.5
+LEAST_OF_EVEN = 0.5
+# Of the worker's CPU with the plain source, that with the native one: .50 to .57 is seen, and 1 if the
+# records become Python objects after all. CPU, not time: others matter little.
+MOST_OF_PLAIN_CPU = 0.8
+# Reading, scoring, alerting, saving, telemetry, and librdkafka's own threads, against decoding the JSON
+# alone, some .45 µs: 5.5 is seen.
+MOST_OF_DECODING = 11.0
 
 
-@dataclass(frozen=True)
-class Measured:
-    even: dict[str, Any]
-    hot: dict[str, Any]
+class Rounds:
+    """Measures by turns; ``best`` is over all rounds until now."""
+
+    def __init__(self, even: Trial, hot: Trial) -> None:
+        even_traffic, hot_traffic = even.fill(Shape(RECORDS)), hot.fill(Shape(RECORDS, hot=True))
+        self._turns: list[tuple[str, Trial, Filled, Way]] = [
+            ("even", even, even_traffic, Way()),
+            ("hot", hot, hot_traffic, Way()),
+            ("plain", even, even_traffic, Way("plain")),
+        ]
+        self._values = [value for part in records.slices(Shape(20_000), 0) for value in part.values]
+        self._seen: dict[str, list[dict[str, Any]]] = defaultdict(list)
+
+    def _go(self) -> None:
+        for name, where, filled, way in self._turns:
+            self._seen[name].append(detecting.measure(where, filled, way, rounds=1))
+            self._seen["decoding"].append({"cpu_us_per_tx": self._decode()})
+
+    def _decode(self) -> float:
+        """Microseconds of CPU a record."""
+        decoder, begun = msgspec.json.Decoder(Transaction), time.process_time()
+        for value in self._values:
+            decoder.decode(value)
+        return (time.process_time() - begun) / len(self._values) * 1e6
+
+    def cpu(self, name: str) -> float:
+        return min(float(each["cpu_us_per_tx"]) for each in self._seen[name])
+
+    def ratio(self, name: str) -> float:
+        return max(float(each["ratio_to_raw"]) for each in self._seen[name])
+
+    def show(self, holds: Callable[[], bool]) -> None:
+        """Go through rounds until it ``holds``, which it must at last."""
+        while not self._seen or not holds():
+            assert len(self._seen["even"]) < MOST_ROUNDS, dict(self._seen)
+            self._go()
 
 
 @pytest.fixture(scope="module")
-def measured(stack: Servers) -> Measured:
+def rounds(stack: Servers) -> Iterator[Rounds]:
     flags = {"kafka.servers": stack.kafka, "redis.host": stack.redis_host, "redis.port": stack.redis_port}
-    found = []
-    for hot in (False, True):
-        with trial(flags, Silent(), 4) as each:
-            filled = each.fill(Shape(RECORDS, hot=hot))
-            found.append(detecting.measure(each, filled, Way(), rounds=1))
-    return Measured(*found)
+    with ExitStack() as trials:
+        yield Rounds(*(trials.enter_context(trial(flags, Silent(), 4)) for _ in range(2)))
 
 
-def test_to_the_raw_drain(measured: Measured) -> None:
-    assert measured.even["ratio_to_raw"] > LEAST_OF_RAW
+def test_to_the_raw_drain(rounds: Rounds) -> None:
+    rounds.show(lambda: rounds.ratio("even") > LEAST_OF_RAW)
 
 
-def test_a_hot_user_to_even_traffic(measured: Measured) -> None:
-    assert measured.hot["ratio_to_raw"] > LEAST_OF_EVEN * measured.even["ratio_to_raw"]
+def test_a_hot_user_to_even_traffic(rounds: Rounds) -> None:
+    rounds.show(lambda: rounds.cpu("hot") < MOST_OF_EVEN_CPU * rounds.cpu("even"))
+    rounds.show(lambda: rounds.ratio("hot") > LEAST_OF_EVEN * rounds.ratio("even"))
 
 
-def test_cpu_to_decoding_alone(measured: Measured) -> None:
-    decoder = msgspec.json.Decoder(Transaction)
-    values = [
-        value for part in records.slices(Shape(RECORDS), time.time_ns() // 1000) for value in part.values
-    ]
-    begun = time.process_time()
-    for value in values:
-        decoder.decode(value)
-    decoding = (time.process_time() - begun) / RECORDS * 1e6
-    assert measured.even["cpu_us_per_tx"] < MOST_OF_DECODING * decoding
+def test_cpu_to_decoding_alone(rounds: Rounds) -> None:
+    rounds.show(lambda: rounds.cpu("even") < MOST_OF_DECODING * rounds.cpu("decoding"))
+
+
+def test_cpu_to_that_of_the_plain_source(rounds: Rounds) -> None:
+    rounds.show(lambda: rounds.cpu("even") < MOST_OF_PLAIN_CPU * rounds.cpu("plain"))

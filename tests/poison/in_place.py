@@ -14,6 +14,7 @@ from sentinel_cli.streaming.codec import Decoder
 from sentinel_cli.streaming.in_place import InPlace
 
 FEATURES = ("risk", "a")
+ARRIVED_MS = 1_756_900_000_000  # by Kafka's word: 2025-09-03
 
 
 def laid_out(values: list[bytes | None], blob: npt.NDArray[np.uint8], first: int = 0) -> Messages:
@@ -23,7 +24,7 @@ def laid_out(values: list[bytes | None], blob: npt.NDArray[np.uint8], first: int
     places[[value is None for value in values]] = -1
     none = np.zeros(len(values), np.int64)
     offsets = np.arange(first, first + len(values))
-    arrived = np.where(offsets % 3 == 0, -1, 1_756_900_000_000)
+    arrived = np.where(offsets % 3 == 0, -1, ARRIVED_MS)
     return Messages(none, none, offsets, arrived, places, sizes, none - 1, none)
 
 
