@@ -63,7 +63,8 @@ BURST = """\
 ## A burst
 
 {rate:,.0f} a second, then {times:.0f} times that, then as before, for {seconds:.0f} seconds each. Lag is what
-was sent and is not in the saved profiles yet. {caught_up}
+was sent and is not in the saved profiles yet.
+{caught_up}
 
 {phases}
 

@@ -85,8 +85,8 @@ def test_two_workers_are_compared_with_one_over_the_same() -> None:
     others = [measured(source="plain"), measured(hot=True), measured(partitions=64)]
     two = measured(workers=2, cpu_us_per_tx=2.4)
     lines = scaling.two_workers({"results": [*others, measured(), two]}).splitlines()
-    assert lines[2].startswith("| one worker | 600,000 | 2.00 µs")
-    assert lines[3].endswith("| 1.10 |")
+    assert lines[2] == "| one worker | 600,000 | 2.00 µs | 1.00 | 1.00 µs | 1.00 µs |"
+    assert lines[3] == "| two workers | 600,000 | 2.40 µs | 1.20 | 1.00 µs | 1.00 µs |"
 
 
 PHASE = {
