@@ -5,8 +5,9 @@ all; ``oracle`` says what must hold for each. A failure prints the records that 
 Python, and exits with 1; the same seed makes the same records again.
 
 Design: a batch is mutated as one array of bytes, so that making a record costs less than judging it.
-Every batch is judged, and read in place as well as decoded, which must give the same bits; every few
-batches are also decoded record by record, and by Python's own JSON parser.
+Every batch is judged, and read in place as well as decoded, which must give the same bits, and some of it
+where a byte too many ends the process; every few batches are also decoded record by record, and by
+Python's own JSON parser.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ from tests.poison.oracle import Judge, same_alone, same_elsewhere
 BATCH = 20_000
 # Every so many batches, and of such a batch that many records.
 ALONE_EVERY, ALONE = 25, 500
+# Of every batch, records that end where memory does.
+AT_A_WALL = 100
 ELSEWHERE_EVERY = 5
 # Bytes that mean something to a parser of JSON, numbers, times or UTF-8.
 TELLING = np.frombuffer(b'"\\{}[]:,0123456789eE+-.TZ/ntf \n\0\x1f\x7f\x80\xbf\xc3\xe2\xed\xf0\xff', np.uint8)
@@ -131,6 +134,8 @@ def check(judge: Judge, values: list[bytes | None], number: int) -> int:
     """How many of them are good. Raises whatever is wrong."""
     decoded = judge(values)
     in_place.same(values)
+    if sys.platform == "linux":
+        in_place.same_before_a_wall([value for value in values[:AT_A_WALL] if value])
     if number % ALONE_EVERY == 0:
         few = values[:ALONE]
         same_alone(judge.decoder, few, judge(few))

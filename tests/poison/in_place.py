@@ -5,6 +5,11 @@ Purpose: what the fuzzer and the tests ask of ``streaming.in_place``, to the las
 
 from __future__ import annotations
 
+import ctypes
+import mmap
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 import numpy.typing as npt
 
@@ -17,7 +22,9 @@ FEATURES = ("risk", "a")
 ARRIVED_MS = 1_756_900_000_000  # by Kafka's word: 2025-09-03
 
 
-def laid_out(values: list[bytes | None], blob: npt.NDArray[np.uint8], first: int = 0) -> Messages:
+def laid_out(
+    values: list[bytes | None] | list[bytes], blob: npt.NDArray[np.uint8], first: int = 0
+) -> Messages:
     """Messages whose values stand one after the other in ``blob``; every third has no time of Kafka's."""
     sizes = np.array([len(value or b"") for value in values], np.int64)
     places = np.cumsum(sizes) - sizes + memory.place_of(blob)
@@ -31,9 +38,37 @@ def laid_out(values: list[bytes | None], blob: npt.NDArray[np.uint8], first: int
 def same(values: list[bytes | None], features: tuple[str, ...] = FEATURES) -> None:
     """Raises AssertionError where reading in place and decoding differ."""
     blob = np.frombuffer(b"".join(value or b"" for value in values) + b"\0", np.uint8)
-    messages, decoder = laid_out(values, blob), Decoder(features)
+    _compare(values, laid_out(values, blob), Decoder(features))
+
+
+def same_before_a_wall(values: list[bytes], features: tuple[str, ...] = FEATURES) -> None:
+    """The same for each value alone, which ends where memory begins that may not be read: a byte too many
+    ends the process. Larger values than a page are left out."""
+    decoder = Decoder(features)
+    with _page_before_a_wall() as page:
+        for value in values:
+            if 0 < len(value) <= len(page):
+                place = page[len(page) - len(value) :]
+                place[:] = np.frombuffer(value, np.uint8)
+                _compare([value], laid_out([value], place), decoder)
+
+
+@contextmanager
+def _page_before_a_wall() -> Iterator[npt.NDArray[np.uint8]]:
+    """Linux only, as the constants are."""
+    pages = np.frombuffer(mmap.mmap(-1, 2 * mmap.PAGESIZE), np.uint8)
+    wall, size = ctypes.c_void_p(pages.ctypes.data + mmap.PAGESIZE), ctypes.c_size_t(mmap.PAGESIZE)
+    libc = ctypes.CDLL(None, use_errno=True)
+    assert libc.mprotect(wall, size, 0) == 0
+    try:
+        yield pages[: mmap.PAGESIZE]
+    finally:
+        assert libc.mprotect(wall, size, mmap.PROT_READ | mmap.PROT_WRITE) == 0
+
+
+def _compare(values: list[bytes | None] | list[bytes], messages: Messages, decoder: Decoder) -> None:
     batch = InPlace(decoder)(0, messages, len(values), None)
-    decoded = decoder.decode(values, messages.arrived)
+    decoded = decoder.decode(list(values), messages.arrived)
     assert [(p.offset, p.key, p.value, p.reason) for p in batch.poison] == [
         (at, None, values[at], why) for at, why in decoded.bad
     ]
