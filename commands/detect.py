@@ -2,44 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from functools import partial
+from typing import Annotated
 
 import typer
 
 from sentinel_cli.options import LOOPBACK, ExitAtEnd, JsonFlag, MetricsHost, MetricsPort, Workers
 from sentinel_cli.output import emit_json
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from sentinel_cli.config import Settings
-    from sentinel_cli.streaming.detecting import DetectSummary, Job
-
-
-@dataclass(frozen=True)
-class Detector:
-    """One worker process's work, picklable."""
-
-    settings: Settings
-    job: Job
-    metrics_port: int | None
-    metrics_host: str
-
-    def __call__(self, register_stop: Callable[[Callable[[], None]], None]) -> DetectSummary:
-        from sentinel_cli import logs
-        from sentinel_cli.streaming import detecting
-        from sentinel_cli.telemetry.publishing import Publisher
-
-        logs.configure(self.settings.log_level)
-        with Publisher(self.settings, self.metrics_port, self.metrics_host) as publisher:
-            return detecting.run(
-                self.settings,
-                self.job,
-                register_stop=register_stop,
-                tell=publisher,
-                report=lambda text: typer.echo(text, err=True),
-            )
 
 
 def command(
@@ -61,21 +30,18 @@ def command(
     from sentinel_cli.streaming import detecting, processes
 
     context = ctx.obj
-    detectors = [
-        Detector(
-            context.settings,
-            detecting.Job(index, exit_at_end, accept_loss=accept_loss),
-            metrics_port + index if metrics_port else None,
-            metrics_host,
-        )
-        for index in range(workers)
-    ]
-    summaries = processes.run_workers(detectors)
+    jobs = [detecting.Job(index, exit_at_end, accept_loss=accept_loss) for index in range(workers)]
+    runs = [partial(detecting.run, job=job, report=_report) for job in jobs]
+    summaries = processes.run_told(context.settings, runs, metrics_port, metrics_host)
     document = detecting.document(summaries)
     if json:
         emit_json(document)
     else:
         context.out.print(_sentence(document))
+
+
+def _report(text: str) -> None:
+    typer.echo(text, err=True)
 
 
 def _sentence(document: dict[str, object]) -> str:

@@ -2,47 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from functools import partial
+from typing import Annotated, Any
 
 import typer
 
 from sentinel_cli.options import LOOPBACK, ExitAtEnd, JsonFlag, MetricsHost, MetricsPort, Workers
 from sentinel_cli.output import emit_json
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from sentinel_cli.config import Settings
-    from sentinel_cli.responding.running import RespondSummary
-
-
-@dataclass(frozen=True)
-class _Responder:
-    """One worker process's work, picklable."""
-
-    settings: Settings
-    index: int
-    exit_at_end: bool
-    accept_loss: bool
-    metrics_port: int | None
-    metrics_host: str
-
-    def __call__(self, register_stop: Callable[[Callable[[], None]], None]) -> RespondSummary:
-        from sentinel_cli import logs
-        from sentinel_cli.responding import running
-        from sentinel_cli.telemetry.publishing import Publisher
-
-        logs.configure(self.settings.log_level)
-        with Publisher(self.settings, self.metrics_port, self.metrics_host) as publisher:
-            return running.run(
-                self.settings,
-                index=self.index,
-                exit_at_end=self.exit_at_end,
-                accept_loss=self.accept_loss,
-                register_stop=register_stop,
-                tell=publisher,
-            )
 
 
 def command(
@@ -65,18 +31,11 @@ def command(
     from sentinel_cli.streaming import processes
 
     context = ctx.obj
-    responders = [
-        _Responder(
-            context.settings,
-            i,
-            exit_at_end,
-            accept_loss,
-            metrics_port + i if metrics_port else None,
-            metrics_host,
-        )
-        for i in range(workers)
+    runs = [
+        partial(running.run, index=index, exit_at_end=exit_at_end, accept_loss=accept_loss)
+        for index in range(workers)
     ]
-    summaries = processes.run_workers(responders)
+    summaries = processes.run_told(context.settings, runs, metrics_port, metrics_host)
     document = running.document(summaries)
     if json:
         emit_json(document)

@@ -120,11 +120,11 @@ class Responder:
         self._poison_log = poison.PoisonLog(log)
         self._stale: set[int] = set()  # placed anew since the poll: records it took are from before
         self._stop = threading.Event()
-        self._each_turn: Callable[[], None] = lambda: None
+        self._each_turn: Callable[[], object] = lambda: None
 
     # ---- the loop
 
-    def run(self, *, until_end: bool = False, each_turn: Callable[[], None] = lambda: None) -> None:
+    def run(self, *, until_end: bool = False, each_turn: Callable[[], object] = lambda: None) -> None:
         """Work until ``stop`` is called, or up to the end offsets seen now."""
         self._each_turn = each_turn
         ends = self._ends() if until_end else None

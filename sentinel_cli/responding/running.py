@@ -7,10 +7,7 @@ Not here: the loop itself (``responder``), several processes (``streaming.proces
 
 from __future__ import annotations
 
-import os
-import socket
 import time
-import uuid
 from collections.abc import Callable
 from math import inf
 from typing import Any
@@ -33,10 +30,9 @@ from sentinel_cli.streaming.plain_source import CONSUMER, PlainSource, arrived_m
 from sentinel_cli.streaming.poison import LARGEST_RECORD
 from sentinel_cli.streaming.sink import KafkaSink
 from sentinel_cli.streaming.transactor import KafkaTransactor
+from sentinel_cli.telemetry.herald import Herald
 from sentinel_cli.telemetry.stats import LatencyHistogram, WorkerSnapshot
 
-# Seconds between two snapshots.
-TELL_EVERY = 1.0
 # Kafka deletes whole segments, so a record may outlive its retention by the time one may take to
 # fill: seven days unless segment.ms says otherwise.
 SEGMENT_MS = 7 * topics.DAY_MS
@@ -95,9 +91,9 @@ def run(
     )
     source.on_loss = responder.moved if accept_loss else None
     register_stop(responder.stop)
-    herald = _Herald(responder, tell)
+    began, herald = time.monotonic(), Herald("respond", lambda: _snapshot(responder), tell)
     responder.run(until_end=exit_at_end, each_turn=herald)
-    return _summary(responder, herald.started)
+    return _summary(responder, began)
 
 
 def _producer(
@@ -137,47 +133,26 @@ def _batch(partition: int, messages: list[Message], next_offset: int) -> AlertBa
     return incoming.batch(partition, records, next_offset)
 
 
-class _Herald:
-    """Once a second: the snapshot."""
-
-    def __init__(self, responder: Responder, tell: Callable[[WorkerSnapshot], None]) -> None:
-        self.started = time.monotonic()
-        self._responder, self._tell = responder, tell
-        self._id = f"respond-{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
-        self._started_at = time.time()
-        self._next = 0.0
-
-    def __call__(self) -> None:
-        now = time.monotonic()
-        if now < self._next:
-            return
-        self._next = now + TELL_EVERY
-        responder, counts = self._responder, self._responder.counts
-        self._tell(
-            WorkerSnapshot(
-                worker_id=self._id,
-                role="respond",
-                host=socket.gethostname(),
-                pid=os.getpid(),
-                started_at=self._started_at,
-                processed=counts.processed,
-                alerts=dict(counts.severities),
-                dead_letters=counts.dead_letters,
-                duplicates=counts.duplicates,
-                acted=counts.acted,
-                blocked=counts.blocked,
-                cases=counts.cases,
-                saves=counts.saves,
-                conflicts=counts.conflicts,
-                partitions=responder.partitions(),
-                lag=responder.lag(),
-                latency=counts.age.counts(),
-                paused=responder.paused,
-            )
-        )
+def _snapshot(responder: Responder) -> dict[str, Any]:
+    counts = responder.counts
+    return {
+        "processed": counts.processed,
+        "alerts": dict(counts.severities),
+        "dead_letters": counts.dead_letters,
+        "duplicates": counts.duplicates,
+        "acted": counts.acted,
+        "blocked": counts.blocked,
+        "cases": counts.cases,
+        "saves": counts.saves,
+        "conflicts": counts.conflicts,
+        "partitions": responder.partitions(),
+        "lag": responder.lag(),
+        "latency": counts.age.counts(),
+        "paused": responder.paused,
+    }
 
 
-def _summary(responder: Responder, started: float) -> RespondSummary:
+def _summary(responder: Responder, began: float) -> RespondSummary:
     counts = responder.counts
     return RespondSummary(
         processed=counts.processed,
@@ -189,7 +164,7 @@ def _summary(responder: Responder, started: float) -> RespondSummary:
         conflicts=counts.conflicts,
         saves=counts.saves,
         severities=dict(counts.severities),
-        elapsed_s=time.monotonic() - started,
+        elapsed_s=time.monotonic() - began,
         age=counts.age.counts(),
         steps={name: histogram.counts() for name, histogram in counts.steps.items()},
     )

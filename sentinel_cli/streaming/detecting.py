@@ -8,15 +8,13 @@ Not here: the loop itself (``worker``), several processes (``processes``).
 from __future__ import annotations
 
 import gc
-import os
-import socket
 import time
-import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from confluent_kafka import Consumer, Producer
 from msgspec import Struct
@@ -35,10 +33,8 @@ from sentinel_cli.streaming.poison import LARGEST_RECORD
 from sentinel_cli.streaming.sink import KafkaSink
 from sentinel_cli.streaming.transactor import KafkaTransactor
 from sentinel_cli.streaming.worker import Plan, Worker, log
+from sentinel_cli.telemetry.herald import Herald
 from sentinel_cli.telemetry.stats import LatencyHistogram, WorkerSnapshot
-
-# Seconds between two snapshots, and between two looks at the scorecard's file.
-TELL_EVERY = 1.0
 
 
 class DetectSummary(Struct, kw_only=True):
@@ -118,9 +114,14 @@ def run(
         source.on_loss = worker.moved if job.accept_loss else None
         register_stop(worker.stop)
         began = _Start()
+        herald = Herald("detect", lambda: _snapshot(worker), tell)
         reload = _Reload(settings.detect.scorecard, worker, maker)
-        herald = _Herald(worker, began, tell, reload)
-        worker.run(until_end=job.exit_at_end or job.rebuild, each_turn=herald)
+
+        def each_turn() -> None:
+            if herald():
+                reload()
+
+        worker.run(until_end=job.exit_at_end or job.rebuild, each_turn=each_turn)
     return _summary(worker, began)
 
 
@@ -164,10 +165,10 @@ def _plan(settings: Settings, job: Job) -> Plan:
 
 
 class _Start:
-    """When the work began, by three clocks."""
+    """When the work began, by two clocks."""
 
     def __init__(self) -> None:
-        self.wall, self.monotonic, self.cpu = time.time(), time.monotonic(), time.process_time()
+        self.monotonic, self.cpu = time.monotonic(), time.process_time()
 
 
 class _Reload:
@@ -201,42 +202,20 @@ class _Reload:
         log.warning("scorecard %s is in force, version %s", card.name, card.version[:12])
 
 
-class _Herald:
-    """Once a second: the snapshot, and a look at the scorecard."""
-
-    def __init__(
-        self, worker: Worker, began: _Start, tell: Callable[[WorkerSnapshot], None], reload: _Reload
-    ) -> None:
-        self._worker, self._began, self._tell, self._reload = worker, began, tell, reload
-        self._id = f"detect-{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
-        self._next = 0.0
-
-    def __call__(self) -> None:
-        now = time.monotonic()
-        if now < self._next:
-            return
-        self._next = now + TELL_EVERY
-        self._reload()
-        worker, counts = self._worker, self._worker.counts
-        self._tell(
-            WorkerSnapshot(
-                worker_id=self._id,
-                role="detect",
-                host=socket.gethostname(),
-                pid=os.getpid(),
-                started_at=self._began.wall,
-                processed=counts.processed,
-                alerts=dict(counts.alerts),
-                dead_letters=counts.dead_letters,
-                duplicates=counts.duplicates,
-                saves=counts.saves,
-                conflicts=counts.conflicts,
-                partitions=worker.partitions(),
-                lag=worker.lag(),
-                latency=counts.latency.counts(),
-                paused=worker.paused,
-            )
-        )
+def _snapshot(worker: Worker) -> dict[str, Any]:
+    counts = worker.counts
+    return {
+        "processed": counts.processed,
+        "alerts": dict(counts.alerts),
+        "dead_letters": counts.dead_letters,
+        "duplicates": counts.duplicates,
+        "saves": counts.saves,
+        "conflicts": counts.conflicts,
+        "partitions": worker.partitions(),
+        "lag": worker.lag(),
+        "latency": counts.latency.counts(),
+        "paused": worker.paused,
+    }
 
 
 def _summary(worker: Worker, began: _Start) -> DetectSummary:

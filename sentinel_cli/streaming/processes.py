@@ -16,12 +16,16 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
+from sentinel_cli import logs
 from sentinel_cli.errors import SentinelError
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
+
+    from sentinel_cli.config import Settings
 
 T_co = TypeVar("T_co", covariant=True)
 T = TypeVar("T")
@@ -33,6 +37,36 @@ class Target(Protocol[T_co]):
     """What a worker process runs: it registers how it is stopped, and returns its summary."""
 
     def __call__(self, register_stop: Callable[[Stop], None]) -> T_co: ...
+
+
+@dataclass(frozen=True)
+class Told(Generic[T]):
+    """A ``Target`` whose ``run`` (picklable) tells about itself: in Redis and, given a port, to Prometheus."""
+
+    settings: Settings
+    run: Callable[..., T]
+    metrics_port: int | None
+    metrics_host: str
+
+    def __call__(self, register_stop: Callable[[Stop], None]) -> T:
+        from sentinel_cli.telemetry.publishing import Publisher  # and with it redis, which not all need
+
+        logs.configure(self.settings.log_level)
+        with Publisher(self.settings, self.metrics_port, self.metrics_host) as publisher:
+            return self.run(self.settings, register_stop=register_stop, tell=publisher)
+
+
+def run_told(
+    settings: Settings, runs: Sequence[Callable[..., T]], metrics_port: int | None, metrics_host: str
+) -> list[T]:
+    """``run_workers`` for workers that tell about themselves, each at a port of its own from
+    ``metrics_port`` on."""
+    return run_workers(
+        [
+            Told(settings, run, metrics_port + index if metrics_port else None, metrics_host)
+            for index, run in enumerate(runs)
+        ]
+    )
 
 
 def run_workers(targets: Sequence[Target[T]]) -> list[T]:

@@ -165,15 +165,16 @@ class Worker:
         self._told: dict[int, float] = {}
         self._poison_log = poison.PoisonLog(log)
         self._stop = threading.Event()
-        self._each_turn: Callable[[], None] = lambda: None
+        self._each_turn: Callable[[], object] = lambda: None
 
     # ---- the loop
 
-    def run(self, *, until_end: bool = False, each_turn: Callable[[], None] = lambda: None) -> None:
+    def run(self, *, until_end: bool = False, each_turn: Callable[[], object] = lambda: None) -> None:
         """Work until ``stop`` is called, or up to the end offsets seen now; then save and leave."""
         ends = (
             {p: end for p, (first, end) in self._source.ends().items() if end > first} if until_end else None
         )
+        self._each_turn = each_turn
         self._source.open(self)
         try:
             while not self._stop.is_set():
@@ -502,6 +503,7 @@ class Worker:
                 break
             except StoreAway as error:
                 self._pause(str(error))
+                self._each_turn()
                 if self._clock.wait(self._stop, wait):
                     raise RedisUnreachable(
                         f"Stopped while Redis was away ({error}); nothing is lost."

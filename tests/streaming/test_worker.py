@@ -301,6 +301,15 @@ def test_profiles_are_made_again_and_nothing_is_said_twice(
     assert len(log.values("fraud-alerts")) == said
 
 
+def test_a_worker_that_waits_in_the_middle_of_a_turn_is_heard_of() -> None:
+    store = Troubled()
+    # Twice when the first partition begins, once when another does, twice when profiles are loaded.
+    store.trouble = iter(["away", "away", "", "", "away", "", "away", "away"])
+    run, heard = Run(traffic(), store), []
+    run.worker.run(until_end=True, each_turn=lambda: heard.append(run.worker.paused))
+    assert heard == ["away"] * 5 + [""]
+
+
 def test_stopping_while_the_store_is_away_says_so_and_loses_nothing(
     uninterrupted: tuple[MemoryStore, list[str]],
 ) -> None:
