@@ -124,10 +124,10 @@ class RedisSettings(Table):
 class DetectSettings(Table):
     """The workers of `sentinel detect`."""
 
-    batch_size: Count = Field(50_000, description="Most records of one partition between two saves.")
+    batch_size: Count = Field(100_000, description="Most records of one partition between two saves.")
     max_poll_records: Count = Field(10_000, description="Most records that one poll takes.")
     save_interval_ms: Milliseconds = Field(100, description="Longest time between two saves.")
-    save_profiles: Count = Field(5_000, description="Changed profiles that make a save due earlier.")
+    save_profiles: Count = Field(10_000, description="Changed profiles that make a save due earlier.")
     profile_cache: Count = Field(1_000_000, description="Profiles that one worker keeps in memory.")
     scorecard: FilePath = Field(
         None, description="Scorecard instead of the packaged one.", examples=["scorecard.toml"]

@@ -91,10 +91,10 @@ class Plan:
     alerts_topic: str
     dead_letters_topic: str
     threshold: float
-    batch_size: int = 50_000
+    batch_size: int = 100_000
     poll_limit: int = 10_000
     save_interval: float = 0.1
-    save_profiles: int = 5_000
+    save_profiles: int = 10_000
     profile_cache: int = 1_000_000
     largest_dead_letter: int = poison.LARGEST_RECORD
     rebuild: bool = False  # make lost profiles again, up to the group's offset in Kafka, saying nothing
