@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from sentinel_cli.benching.trial import Trial
     from sentinel_cli.demo.child import Child
 
-WARM_UP_S = 3.0
+WARM_UP_S = 10.0
 START_S = 120.0  # which a detector may take to start: where nothing was compiled yet, some tens
 PATIENCE_S = 30.0  # without an alert
 LOOK_EVERY_S = 0.1

@@ -36,6 +36,8 @@ def of_batch(
 ) -> Iterator[Alert]:
     """An alert for each row that the engine kept, in stream order."""
     kept = scored.kept
+    if not len(kept):
+        return
     columns = zip(
         kept.tolist(),
         scored.features.tolist(),
