@@ -140,9 +140,9 @@ def _store(settings: Settings, client: connection.Client, job: Job) -> RedisStor
 def _producer(
     settings: Settings, consumer: Consumer, group: str, job: Job
 ) -> tuple[Producer, KafkaTransactor | None]:
-    # Half a millisecond gathers the alerts of a batch in one request for each partition; without it each of
-    # the first ones wakes the sender and the broker, a tenth of all the work there is.
-    producer = kafka.producer(settings, **{"linger.ms": 0.5})
+    # A tenth of a millisecond gathers the alerts of a batch in one request a partition; without it each
+    # of the first ones wakes the sender and the broker, a tenth of all the work there is.
+    producer = kafka.producer(settings, **{"linger.ms": 0.1})
     if settings.delivery == "idempotent":
         return producer, None
     topic = settings.topic(topics.TRANSACTIONS)
