@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -20,7 +20,10 @@ from confluent_kafka import Message
 
 from profiles import layout
 from sentinel_cli.engine import scorecard, scoring, severity
+from sentinel_cli.engine.scorecard import Scorecard
+from sentinel_cli.engine.severity import Policy
 from sentinel_cli.streaming import alerts
+from sentinel_cli.streaming.batches import RecordBatch
 from sentinel_cli.streaming.codec import Decoder
 from sentinel_cli.streaming.columnar import Columnar
 
@@ -43,18 +46,25 @@ def digest(value: bytes | None) -> bytes:
     return hashlib.sha256(value or b"").digest()
 
 
-def compute(runs: Iterable[list[Message]], topic: str, threshold: float) -> Reference:
+def compute(
+    runs: Iterable[Sequence[Message]],
+    topic: str,
+    threshold: float,
+    judges: tuple[Scorecard, Policy] | None = None,
+    seen: Callable[[RecordBatch], RecordBatch] = lambda batch: batch,
+) -> Reference:
     """Of ``runs``, each of which is a partition's records in order. A user's profile goes on from one
-    run to the next, as when the topic grew."""
+    run to the next, as when the topic grew. ``judges`` if they are not the packaged ones; ``seen`` is what
+    the workers' source made of a batch, if it did anything to it."""
     found = Reference()
-    card, policy = scorecard.load(), severity.load()
+    card, policy = judges or (scorecard.load(), severity.load())
     make = Columnar(Decoder(card.record_features))
     rows = layout.empty(0)
     slots: dict[str, int] = {}
     for run in runs:
         for at in range(0, len(run), AT_ONCE):
             part = run[at : at + AT_ONCE]
-            batch = make(part[0].partition() or 0, part, (part[-1].offset() or 0) + 1)
+            batch = seen(make(part[0].partition() or 0, list(part), (part[-1].offset() or 0) + 1))
             users = [batch.users[row] for row in range(len(batch.users))]
             new = [user for user in dict.fromkeys(users) if user not in slots]
             slots.update({user: len(slots) + k for k, user in enumerate(new)})
