@@ -85,14 +85,17 @@ def scene(
 
 @pytest.fixture
 def outcome(request: pytest.FixtureRequest, scene: Scene) -> Callable[..., None]:
-    """Judge a case, and let it stand in the table."""
+    """Judge a case, and let it stand in the table; ``within`` seconds it has to have recovered each time."""
 
-    def judge(fault: str, times: int, verdict: Verdict, note: str = "") -> None:
+    def judge(
+        fault: str, times: int, verdict: Verdict, note: str = "", *, within: float | None = None
+    ) -> None:
         request.config.stash[OUTCOMES].append(
             Outcome(fault, scene.delivery, times, verdict, scene.recovery, note)
         )
         assert (verdict.lost, verdict.doubled) == (0, 0), verdict
         assert verdict.different == []
+        assert within is None or max(scene.recovery) <= within, scene.recovery
 
     return judge
 
