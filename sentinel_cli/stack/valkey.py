@@ -30,6 +30,8 @@ def command(folder: Path, port: int) -> list[str]:
         "bind": LOOPBACK,
         "port": str(port),
         "appendonly": "yes",
+        # At the default of 64 MB a benchmark's writes have it rewritten every second, each time by a fork.
+        "auto-aof-rewrite-min-size": "1gb",
         "appendfsync": "everysec",
         "save": "",
         "maxmemory-policy": "noeviction",
