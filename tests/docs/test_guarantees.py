@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.simulation.mutations import MUTATIONS
+
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs/guarantees.md").read_text(encoding="utf-8")
 NAMED = sorted(set(re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", TEXT)))
@@ -21,3 +23,8 @@ def test_the_test_that_holds_a_promise_exists(file: str, test: str) -> None:
 def test_every_promise_is_held_by_something() -> None:
     rows = [line for line in TEXT.splitlines() if re.match(r"\| \d+ \|", line)]
     assert len(rows) == len(re.findall(r"^\| \d+ \| .+ \| .*(?:tests/|\.md).* \|$", TEXT, re.MULTILINE)) > 12
+
+
+@pytest.mark.parametrize("what", [mutation.what for mutation in MUTATIONS])
+def test_every_bug_that_the_simulation_is_given_is_listed(what: str) -> None:
+    assert re.search(rf"^\|.*\| {re.escape(what)} \| \d+ \|$", TEXT, re.MULTILINE)

@@ -259,7 +259,7 @@ MUTATIONS = [
         rewrite(Worker, "_say", (" if letter.offset >= partition.sent", "")), transactional=True,
     ),
     Mutation(
-        "hand over", "a partition that went and came back while its batch waited is saved as it was",
+        "hand over", "what was held before a partition went and came back is saved",
         rewrite(
             Worker, "_move",
             ("if self._partitions.get(partition.number) is not partition:", "if False:"),
@@ -279,7 +279,7 @@ MUTATIONS = [
         rewrite(Worker, "_start", ("if self._store.start(number)[0] is not None:", "if False:")),
         first=400,
     ),
-    Mutation("growth", "strays are scored", no_strays, grown=True),
+    Mutation("growth", "records that strayed to a user's old partition are scored", no_strays, grown=True),
     Mutation(
         "growth", "a detector goes on after a move",
         rewrite(
