@@ -41,7 +41,7 @@ class Target(Protocol[T_co]):
 
 @dataclass(frozen=True)
 class Told(Generic[T]):
-    """A ``Target`` whose ``run`` (picklable) tells about itself: in Redis and, given a port, to Prometheus."""
+    """A ``Target`` whose ``run`` (picklable) tells of itself: in Redis and, given a port, to Prometheus."""
 
     settings: Settings
     run: Callable[..., T]
