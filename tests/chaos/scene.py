@@ -45,8 +45,8 @@ START = datetime(2025, 8, 24, tzinfo=UTC)
 PATIENCE = 90.0
 # Between two looks at what is awaited.
 LOOK = 0.01
-# The smallest that Kafka allows.
-SESSION_MS = 6_000
+# The smallest that Kafka allows; and heartbeats enough that one which is late does not end it.
+SESSION_MS, HEARTBEAT_MS = 6_000, 1_000
 
 
 def until(condition: Callable[[], object], what: str, within: float = PATIENCE) -> float:
@@ -156,6 +156,7 @@ class Scene:
         self._folder = folder
         self.follow(topics.TRANSACTIONS)
         self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._pauses: Counter[str] = Counter()
         topics.ensure(settings, partitions=PARTITIONS)
         self.traffic = Traffic(settings, size, rate, seed)
 
@@ -220,6 +221,7 @@ class Scene:
         member = f'"group.instance.id" = "{name}"\n' if static else ""
         file.write_text(
             f'delivery = "{self.delivery}"\n[kafka]\n{member}"session.timeout.ms" = "{SESSION_MS}"\n'
+            f'"heartbeat.interval.ms" = "{HEARTBEAT_MS}"\n'
             "[detect]\nbatch_size = 500\nmax_poll_records = 200\n[respond]\nbatch_size = 20\n"
         )
         return file
@@ -252,8 +254,10 @@ class Scene:
         return self.wait(lambda: all(self.offsets()[:PARTITIONS]), "every partition being saved", name)
 
     def pauses(self, why: str, name: str = "one") -> float:
-        """Wait until the worker says that it waits, and why."""
-        return self.wait(lambda: f"paused: {why}" in self.said(name), f"pausing with {why}", name)
+        """Wait until the worker says that it waits, and why: once more than it was waited for before."""
+        text = f"paused: {why}"
+        self._pauses[text] += 1
+        return self.wait(lambda: self.said(name).count(text) >= self._pauses[text], text, name)
 
     def wait(self, condition: Callable[[], object], what: str, name: str = "one") -> float:
         """As ``until``, while the worker ``name`` lives."""
@@ -300,14 +304,15 @@ class Scene:
         rows = self.rows()
         users = [user for user in must.rows.keys() | rows.keys() if must.rows.get(user) != rows.get(user)]
         counts = [_count(must.rows.get(user)) - _count(rows.get(user)) for user in users]
-        said, times = self.alerts(must)
+        alerts, letters = self.told(must)
+        said = {_alert_id(alert): reference.digest(alert.value()) for alert in alerts}
+        repeated = len(alerts) - len(said)
         wrong = [alert for alert in said.keys() & must.alerts if said[alert] != must.alerts[alert]]
-        dead = {self._source(m) for m in topic.read(self.settings, topics.TRANSACTIONS_DLQ)}
+        dead = set(map(_source, letters))
         lost = sum(max(count, 0) for count in counts) + len(must.alerts.keys() - said.keys())
         doubled = sum(max(-count, 0) for count in counts) + len(said.keys() - must.alerts.keys())
-        repeated = times.total() - len(times)
         if self.delivery == "transactional":
-            doubled += repeated
+            doubled += repeated + len(letters) - len(dead)
         different = [*users, *wrong, *map(str, dead ^ must.dead)]
         return Verdict(lost, doubled, different, repeated, must.records)
 
@@ -322,22 +327,29 @@ class Scene:
             found[place[1]] = row
         return found
 
-    def alerts(self, must: Reference) -> tuple[dict[str, bytes], Counter[str]]:
-        """The digest of each alert on its topic by id, and how often it stands there. What a worker that
-        was killed left open is ended by the broker, and until then nobody reads beyond it."""
-        deadline = time.monotonic() + 30
+    def told(self, must: Reference) -> tuple[list[Message], list[Message]]:
+        """The alerts and the dead letters. What a worker that was killed left open is ended by the broker,
+        and until then nobody reads beyond it: so what must be there is awaited."""
+        deadline = time.monotonic() + PATIENCE
         while True:
-            messages = topic.read(self.settings, topics.FRAUD_ALERTS)
-            ids = [str(dict(m.headers() or [])["alert_id"], "utf-8") for m in messages]  # type: ignore[arg-type]
-            if must.alerts.keys() <= set(ids) or time.monotonic() > deadline:
-                values = {name: reference.digest(m.value()) for name, m in zip(ids, messages, strict=True)}
-                return values, Counter(ids)
+            alerts = topic.read(self.settings, topics.FRAUD_ALERTS)
+            dead = topic.read(self.settings, topics.TRANSACTIONS_DLQ)
+            all_there = must.alerts.keys() <= set(map(_alert_id, alerts)) and must.dead <= set(
+                map(_source, dead)
+            )
+            if all_there or time.monotonic() > deadline:
+                return alerts, dead
             time.sleep(0.5)
 
-    @staticmethod
-    def _source(message: Message) -> tuple[int, int]:
-        headers: dict[str, Any] = dict(message.headers() or [])
-        return int(headers["source.partition"]), int(headers["source.offset"])
+
+def _alert_id(message: Message) -> str:
+    headers: dict[str, Any] = dict(message.headers() or [])
+    return str(headers["alert_id"], "utf-8")
+
+
+def _source(message: Message) -> tuple[int, int]:
+    headers: dict[str, Any] = dict(message.headers() or [])
+    return int(headers["source.partition"]), int(headers["source.offset"])
 
 
 def _count(row: bytes | None) -> int:

@@ -51,6 +51,13 @@ class Servers:
         server = Server("valkey", address=f"{LOOPBACK}:{self.redis_port}", data=str(folder))
         lifecycle._run(self._home, self.stack, server, valkey.command(folder, self.redis_port), folder)
         valkey.wait(server)
+        self._only_append()
+
+    def _only_append(self) -> None:
+        """No file goes away while it is copied."""
+        client = self.client()
+        client.config_set("auto-aof-rewrite-percentage", 0)
+        client.close()
 
     def start_kafka(self) -> None:
         folder = self._home / "kafka"
@@ -85,6 +92,7 @@ class Servers:
         client.config_set("maxmemory", 0)
         client.flushall()
         client.close()
+        self._only_append()
 
     def stop(self) -> None:
         local.stop(self._home)

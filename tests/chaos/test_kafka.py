@@ -44,6 +44,8 @@ def test_records_that_expired_unprocessed(scene: Scene, outcome: Callable[..., N
     scene.start()
     scene.begins()
     scene.stop()
+    missed = scene.traffic.sent + 200
+    until(lambda: scene.traffic.sent > missed, "records for nobody")
     scene.traffic.finish()
     saved, records = scene.offsets(), scene.records()
     name = scene.settings.topic(topics.TRANSACTIONS)
