@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from pathlib import Path
@@ -46,7 +47,7 @@ SortBy = Annotated[
 ]
 Days = Annotated[
     float | None,
-    typer.Option("--days", min=1, help="How long is long. [default: as long as Kafka keeps transactions]"),
+    typer.Option("--days", min=1, help="How long is long. [default: detect.expire_days]"),
 ]
 File = Annotated[Path, typer.Argument(dir_okay=False, help="The parquet file.")]
 Partition = Annotated[int | None, typer.Option("--partition", min=0, help="Only this partition's users.")]
@@ -159,24 +160,26 @@ def move(ctx: typer.Context, json: JsonFlag = False, yes: Yes = False, dry_run: 
 def expire(
     ctx: typer.Context, days: Days = None, json: JsonFlag = False, yes: Yes = False, dry_run: DryRun = False
 ) -> None:
-    """Remove the profiles of users who were not seen for long. Detectors may run meanwhile.
+    """Remove the profiles of users who were not seen for long.
 
-    Age counts back from the latest transaction of anybody, so that a replay of old records expires nothing.
-    Blocked users stay.
+    Running detectors do that by themselves, once a day. Age counts back from the latest transaction of
+    anybody, so that a replay of old records expires nothing. Blocked users stay.
     """
-    from profiles import expiry
-    from sentinel_cli.streaming import topics
+    from profiles import expiry, queries
+    from sentinel_cli.streaming import expiring
 
     context: Context = ctx.obj
     client, keys = _store(context)
-    limit = days or topics.retention_ms(context.settings.env, topics.TRANSACTIONS) / topics.DAY_MS
-    now = expiry.latest(client, keys)
-    before = max(now - int(limit * topics.DAY_MS * 1_000), 0)
+    limit = days or expiring.retention_days(context.settings)
+    if not limit:
+        raise UsageError("detect.expire_days is 0, which is never: give --days.")
+    now = expiry.latest(queries.scan(client, keys), time.time())
+    before = expiry.before(now, limit)
     if not dry_run:
         confirm(f"Remove the profiles of users not seen since {_moment(rfc3339(before))}?", yes=yes)
     removed = sum(
         len(chunk.places) if dry_run else expiry.expire(client, keys, chunk)
-        for chunk in expiry.old(client, keys, before, now)
+        for chunk in expiry.old(queries.scan(client, keys), before, now)
     )
     if json:
         emit_json({"before": rfc3339(before), "dry_run": dry_run, "removed": removed})

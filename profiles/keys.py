@@ -32,6 +32,10 @@ class Keys:
         latest one the profiles are laid out."""
         return f"{self.prefix}:{self.topic}:partitions"
 
+    def expired(self) -> str:
+        """When the profiles of users who do not come any more were let go last, seconds since 1970."""
+        return f"{self.prefix}:{self.topic}:expired"
+
     def profile(self, partition: int, user_id: str) -> str:
         return f"{self._tag(partition)}:profile:{user_id}"
 

@@ -56,6 +56,7 @@ Milliseconds = Annotated[int, Field(ge=1, le=60_000), "milliseconds from 1 to 60
 Port = Annotated[int, Field(ge=1, le=65_535), "a port from 1 to 65535"]
 Score = Annotated[float, Field(ge=0, le=1), "a number from 0 to 1"]
 Price = Annotated[float, Field(ge=0, allow_inf_nan=False), "a number of at least 0"]
+Days = Annotated[float | None, Field(ge=0, allow_inf_nan=False), "a number of days"]
 Switch = Annotated[bool, "true or false"]
 FilePath = Annotated[Path | None, "the path of a file"]
 Secret = Annotated[SecretStr | None, "text"]
@@ -129,6 +130,12 @@ class DetectSettings(Table):
     save_interval_ms: Milliseconds = Field(100, description="Longest time between two saves.")
     save_profiles: Count = Field(10_000, description="Changed profiles that make a save due earlier.")
     profile_cache: Count = Field(1_000_000, description="Profiles that one worker keeps in memory.")
+    expire_days: Days = Field(
+        None,
+        description="Days without a transaction after which a profile goes, 0 for never; not set, as "
+        "long as Kafka keeps transactions.",
+        examples=[90],
+    )
     scorecard: FilePath = Field(
         None, description="Scorecard instead of the packaged one.", examples=["scorecard.toml"]
     )

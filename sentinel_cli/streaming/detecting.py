@@ -25,7 +25,7 @@ from profiles.redis_store import RedisStore
 from sentinel_cli.config import Settings
 from sentinel_cli.engine import scorecard, scoring, severity
 from sentinel_cli.errors import ScorecardError
-from sentinel_cli.streaming import footing, kafka, sources, topics, transactor
+from sentinel_cli.streaming import expiring, footing, kafka, sources, topics, transactor
 from sentinel_cli.streaming.batches import SystemClock
 from sentinel_cli.streaming.codec import Decoder
 from sentinel_cli.streaming.footing import FootedStore
@@ -121,7 +121,8 @@ def run(
             if herald():
                 reload()
 
-        worker.run(until_end=job.exit_at_end or job.rebuild, each_turn=each_turn)
+        with expiring.beside(worker, settings, client):
+            worker.run(until_end=job.exit_at_end or job.rebuild, each_turn=each_turn)
     return _summary(worker, began)
 
 

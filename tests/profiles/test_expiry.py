@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from profiles import expiry, layout
+from profiles import expiry, layout, queries
 from profiles.connection import Client
 from profiles.keys import Keys
 
@@ -38,15 +38,16 @@ def names(redis: Any, keys: Keys) -> set[str]:
 
 
 def test_who_was_not_seen_for_long_goes_and_everybody_else_stays(filled: Any, keys: Keys) -> None:
-    assert expiry.latest(filled, keys) == NOW
-    gone = [expiry.expire(filled, keys, c) for c in expiry.old(filled, keys, NOW - 30 * DAY, NOW)]
+    assert expiry.latest(queries.scan(filled, keys), NOW / 1e6 + 1) == NOW
+    chunks = expiry.old(queries.scan(filled, keys), expiry.before(NOW, 30), NOW)
+    gone = [expiry.expire(filled, keys, chunk) for chunk in chunks]
     assert sum(gone) == 9
     assert names(filled, keys) == {f"user_{days}" for days in range(31)} | {"blocked"}
     assert filled.get(keys.offset(0)) == b"7"
 
 
 def test_a_profile_that_changed_meanwhile_stays(filled: Any, keys: Keys) -> None:
-    chunks = list(expiry.old(filled, keys, NOW - 30 * DAY, NOW))
+    chunks = list(expiry.old(queries.scan(filled, keys), expiry.before(NOW, 30), NOW))
     back = profile(last_time=NOW)
     filled.set(keys.profile(35 % 3, "user_35"), back)
     assert sum(expiry.expire(filled, keys, chunk) for chunk in chunks) == 8
@@ -54,4 +55,11 @@ def test_a_profile_that_changed_meanwhile_stays(filled: Any, keys: Keys) -> None
 
 
 def test_nothing_is_the_latest_of_nothing(client: Client, keys: Keys) -> None:
-    assert expiry.latest(client, keys) == 0
+    assert expiry.latest(queries.scan(client, keys), NOW) == 0
+
+
+def test_a_record_from_beyond_now_expires_nobody(filled: Any, keys: Keys) -> None:
+    filled.set(keys.profile(0, "from_2099"), profile(last_time=NOW + 900 * DAY))
+    now = expiry.latest(queries.scan(filled, keys), NOW / 1e6)
+    assert now == NOW
+    assert not list(expiry.old(queries.scan(filled, keys), expiry.before(now, 39), now))
