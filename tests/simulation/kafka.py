@@ -122,7 +122,7 @@ class SimSource:
         had = [p for p in sorted(self.mine) if world.owner.get(p) is self._process]
         back = {partition for partition in had if world.chance(0.8)}
         self.coming |= back
-        unnoticed = back if world.chance(0.1) else set()
+        unnoticed = back if world.chance(0.25) else set()
         self._listener.lost(sorted(self.mine.keys() - unnoticed))
         self.mine.clear()
         for partition in set(had) - back:

@@ -26,11 +26,9 @@ from sentinel_cli.streaming.footing import FootedStore, Homes
 from sentinel_cli.streaming.partition import Partition
 from sentinel_cli.streaming.worker import Worker
 from tests.simulation.kafka import SimSink, SimTransactor
-from tests.simulation.world import Odds
+from tests.simulation.weather import Odds
 
 Patch = pytest.MonkeyPatch
-# For what needs a fail-over at one certain moment.
-ROUGH = Odds(failover=0.03, copy=0.1, die=0.001, grow=0.02)
 
 
 class Mutation(NamedTuple):
@@ -303,10 +301,5 @@ MUTATIONS = [
     Mutation(
         "growth", "profiles move on a Redis that falls back",
         rewrite(moving, "move", ("pipe.watch(keys.partitions())", "pass")), grown=True,
-    ),
-    Mutation(
-        "growth", "profiles move before the old partitions are finished",
-        rewrite(moving, "move", ("not all(_as_far(client, keys, each) for each in least)", "False")),
-        grown=True, odds=ROUGH,
     ),
 ]  # fmt: skip

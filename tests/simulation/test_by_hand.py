@@ -1,4 +1,4 @@
-"""A schedule that chance finds once in thousands, made by hand."""
+"""Schedules that chance finds once in thousands, made by hand."""
 
 from __future__ import annotations
 
@@ -8,12 +8,16 @@ from typing import Any
 
 import pytest
 
+from sentinel_cli.errors import SentinelError
+from sentinel_cli.streaming import moving
+from sentinel_cli.streaming.moving import Growth
 from sentinel_cli.streaming.worker import Worker
 from tests.simulation import judging
 from tests.simulation.mutations import rewrite
 from tests.simulation.process import KEYS, settle
 from tests.simulation.traffic import traffic
-from tests.simulation.world import CALM, World
+from tests.simulation.weather import CALM
+from tests.simulation.world import World
 
 
 class Held(Future[Any]):
@@ -78,3 +82,17 @@ def test_and_not_before(monkeypatch: pytest.MonkeyPatch) -> None:
     rewrite(Worker, "_begin", (waiting, "while False:"))(monkeypatch)
     with pytest.raises(AssertionError, match="stands twice"):
         schedule()
+
+
+def test_profiles_do_not_move_when_redis_forgot_what_was_finished() -> None:
+    """It fell back between the last look at the old partitions and the move."""
+    world = World(0, traffic(1), judging.judges(), transactional=False, odds=CALM)
+    process = world.start()
+    assert process is not None
+    world.redis.put(KEYS.offset(0), 5)
+    world.redis.put(KEYS.offset(1), 7)
+    before = dict(world.redis.values)
+    for least in ({0: 5, 1: 8}, {0: 6, 1: 7}):
+        with pytest.raises(SentinelError, match="fell back"):
+            moving.move(process.redis, KEYS, Growth(KEYS.topic, 2, 4), {0: 0, 1: 0}, least)
+    assert world.redis.values == before

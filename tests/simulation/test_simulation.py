@@ -17,12 +17,13 @@ from tests.simulation import judging
 from tests.simulation.mutations import MUTATIONS, Mutation
 from tests.simulation.traffic import Traffic
 from tests.simulation.traffic import traffic as made
-from tests.simulation.world import Odds, World
+from tests.simulation.weather import Odds
+from tests.simulation.world import World
 
 SHARDS = 8
 # Different topics; those of odd number grow.
 KINDS = 20
-TURNS = 50
+TURNS = 60
 # How many schedules may pass before a bug that was put in is found. Most are found at once.
 ENOUGH = 2_000
 

@@ -46,8 +46,8 @@ def traffic(kind: int) -> Traffic:
     users = _users(now)
     for partition in range(before):
         mine = [user for user in users if partition_of(user, before) == partition]
-        found.first[partition] = [_record(rng, rng.choice(mine), n) for n in range(rng.randrange(8, 22))]
-    for number in range(30, 30 + 16 * (now - before) // 2):
+        found.first[partition] = [_record(rng, rng.choice(mine), n) for n in range(rng.randrange(6, 16))]
+    for number in range(30, 30 + 6 * (now - before)):
         user = rng.choice(users)
         late = rng.random() < 0.2
         found.later.append((partition_of(user, before if late else now), _record(rng, user, number)))

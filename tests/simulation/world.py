@@ -1,7 +1,7 @@
 """A Kafka, a Redis, a network and a clock that one seed drives: every schedule replays exactly.
 
 Purpose: run the real worker loop through interleavings that real servers show once in a year. As
-FoundationDB and TigerBeetle do it: one thread, one random generator, and every call that leaves a
+FoundationDB and TigerBeetle do it: one thing at a time, one random generator, and every call that leaves a
 worker is a point where anything may happen. The process may die before the call took effect or
 after it; the answer may be lost, or the write land long after its time-out; Redis or Kafka may be away
 for seconds; the other worker may take a turn; partitions may move, or go and come back, also while a
@@ -9,14 +9,13 @@ worker waits, and away from one that stands still and does not know (a zombie); 
 older copy of itself; acknowledgements may be late, and records come again; and the topic may grow, so
 that its users move and `sentinel profiles move` takes their profiles along.
 
-Not here: what must be true at the end (``test_simulation``).
+Not here: how likely what is (``weather``), what must be true at the end (``judging``).
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import msgspec
 from redis.exceptions import RedisError
@@ -30,37 +29,7 @@ from sentinel_cli.streaming.footing import Outgrown
 from tests.simulation.process import KEYS, MOVE, Died, Lane, Process, move_profiles
 from tests.simulation.redis import Server
 from tests.simulation.traffic import Traffic
-
-
-@dataclass(frozen=True)
-class Odds:
-    """Chances of each fault at each point where it is possible."""
-
-    die: float = 0.003
-    away: float = 0.02
-    answer_lost: float = 0.015
-    lands_late: float = 0.02
-    outage: float = 0.003
-    other_turn: float = 0.04
-    stall: float = 0.003
-    move: float = 0.03
-    rejoin: float = 0.01
-    rejoin_waiting: float = 0.1  # the group loses patience with one that waits for long
-    stand_still: float = 0.01
-    failover: float = 0.002
-    late_ack: float = 0.5
-    again: float = 0.01
-    grow: float = 0.003
-    save_waits: float = 0.2
-    slow_save: float = 0.03
-    land: float = 0.1
-    copy: float = 0.05
-    record: float = 0.05
-
-
-CALM = Odds(**dict.fromkeys(Odds.__dataclass_fields__, 0.0))
-# Seconds that Redis, or what takes the alerts, may be away: a worker's patience is half a second.
-OUTAGES = (0.1, 0.7, 1.5)
+from tests.simulation.weather import CALM, OUTAGES, Odds
 
 
 class World:
