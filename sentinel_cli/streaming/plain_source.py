@@ -58,10 +58,13 @@ class PlainSource(Generic[B]):
         self._consumer = consumer
         self._topic = topic
         self.on_loss: Callable[[int, int], None] | None = None  # told instead of raising LostRangeError
+        self._closing = False
         self._fresh: dict[int, int | None] = {}  # assigned since the poll began: partition to its start
 
     def open(self, listener: Listener) -> None:
         def assign(consumer: Consumer, partitions: list[TopicPartition]) -> None:
+            if self._closing:
+                return  # they go back at once, and where they would begin can no longer be asked
             starts = listener.assigned([p.partition for p in partitions])
             self._fresh.update(starts)
             consumer.incremental_assign([self._at(p.partition, starts[p.partition]) for p in partitions])
@@ -224,6 +227,7 @@ class PlainSource(Generic[B]):
         return {partition: self._watermarks(partition) for partition in wanted}
 
     def close(self) -> None:
+        self._closing = True
         self._consumer.close()
 
     def _at(self, partition: int, offset: int | None) -> TopicPartition:
