@@ -151,4 +151,6 @@ def _number(value: bytes | None) -> int | None:
 
 
 def _sentence(error: Exception) -> str:
+    if isinstance(error, exceptions.WatchError):
+        return "ConnectionError: the connection broke in the middle of a save"
     return f"{type(error).__name__}: {error}"
