@@ -14,12 +14,15 @@ Not here: from which severity on there is a case (the policy), who acts on alert
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import chain
 from typing import Any, Literal
 
 import msgspec
 
 from profiles.connection import Client
 from profiles.keys import Keys
+from profiles.wire import Piece, command
 
 
 class Case(msgspec.Struct, frozen=True):
@@ -81,19 +84,22 @@ def alerts(client: Client, keys: Keys, partition: int, case_id: str) -> list[Cas
     return [msgspec.json.decode(each, type=CaseAlert) for each in stored]
 
 
-def write(pipe: Any, keys: Keys, partition: int, change: CaseChange) -> None:
-    """Queue the commands of ``change`` in a MULTI that also guards the offset and the open cases."""
+def commands(keys: Keys, partition: int, change: CaseChange) -> Iterator[list[Piece]]:
+    """What writes ``change``, for a MULTI that also guards the offset and the open cases."""
     case = change.case
     key = keys.case(partition, case.case_id)
     if change.opened is not None:
         facts = msgspec.structs.asdict(case)
-        pipe.hset(key, mapping={name: facts[name] for name in facts if name != "alerts"})
-        pipe.hset(keys.open_cases(partition), case.user_id, case.case_id)
-        pipe.zadd(keys.cases(partition), {case.case_id: change.opened})
+        del facts["alerts"]
+        yield command("HSET", key, *chain.from_iterable(facts.items()))
+        yield command("HSET", keys.open_cases(partition), case.user_id, case.case_id)
+        yield command("ZADD", keys.cases(partition), change.opened, case.case_id)
     else:
-        pipe.hset(key, mapping={"severity": case.severity, "updated_at": case.updated_at})
-    pipe.hincrby(key, "alerts", len(change.alerts))
-    pipe.rpush(keys.case_alerts(partition, case.case_id), *map(msgspec.json.encode, change.alerts))
+        yield command("HSET", key, "severity", case.severity, "updated_at", case.updated_at)
+    yield command("HINCRBY", key, "alerts", len(change.alerts))
+    yield command(
+        "RPUSH", keys.case_alerts(partition, case.case_id), *map(msgspec.json.encode, change.alerts)
+    )
 
 
 def _case(stored: dict[bytes, bytes]) -> Case | None:

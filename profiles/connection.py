@@ -9,9 +9,11 @@ caller passes plain values; anything shaped like ``RedisSection`` can be given t
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol, TypeAlias
 
-from redis import Redis, RedisCluster
+from redis import Redis, RedisCluster, exceptions
 from redis.backoff import NoBackoff
 from redis.exceptions import (
     AuthenticationError,
@@ -24,12 +26,21 @@ from redis.exceptions import (
 )
 from redis.retry import Retry
 
+from profiles.wire import Piece
 from sentinel_cli.errors import ConfigError, RedisUnreachable
 
 Client: TypeAlias = "Redis | RedisCluster"
 
 # What a client raises. Those of a cluster have a tree of their own beside RedisError.
 ERRORS = (RedisError, RedisClusterException)
+
+# What a cluster's node says, or fails to say, of a key that is on another one now.
+ELSEWHERE = (
+    exceptions.AskError,
+    exceptions.ClusterDownError,
+    exceptions.ConnectionError,
+    exceptions.TimeoutError,
+)
 
 # Seconds. A save is one short command; a server that needs longer than this is as good as away,
 # and the worker then pauses and tries again.
@@ -138,6 +149,62 @@ def address(client: Client) -> tuple[str, int]:
         return str(node.host), int(node.port)
     place = client.connection_pool.connection_kwargs
     return str(place["host"]), int(place["port"])
+
+
+class Line:
+    """One connection: what is watched on it is watched until its next EXEC."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    def ask(self, *commands: list[Piece]) -> list[Any]:
+        """The answers to ``commands`` (``profiles.wire``), which are sent together. Raises the first that
+        is an error, once all have come; ConnectionError or TimeoutError when one did not."""
+        self._connection.send_packed_command([piece for command in commands for piece in command])
+        answers: list[Any] = []
+        failed: list[ResponseError] = []
+        for _ in commands:
+            try:
+                answers.append(self._connection.read_response())
+            except ResponseError as error:
+                failed.append(error)
+        if failed:
+            raise failed[0]
+        return answers
+
+
+@contextmanager
+def line(client: Client, key: str) -> Iterator[Line]:
+    """A connection of one's own to the server that holds ``key``.
+
+    An error ends it, as who knows what was still to come on it, and is watched. A cluster's client is then
+    told to look where the keys are now, as it does for its own commands.
+    """
+    try:
+        with _borrowed(_server_of(client, key).connection_pool) as connection:
+            yield Line(connection)
+    except ELSEWHERE:
+        if isinstance(client, RedisCluster):
+            client.nodes_manager.initialize()
+        raise
+
+
+@contextmanager
+def _borrowed(pool: Any) -> Iterator[Any]:
+    connection = pool.get_connection()
+    try:
+        yield connection
+    except BaseException:
+        connection.disconnect()
+        raise
+    finally:
+        pool.release(connection)
+
+
+def _server_of(client: Any, key: str) -> Any:
+    if not isinstance(client, RedisCluster):
+        return client
+    return client.get_redis_connection(client.get_node_from_key(key))  # type: ignore[no-untyped-call]
 
 
 def nodes(client: Client) -> list[Redis]:

@@ -4,7 +4,8 @@ Purpose: the store of a live worker. A partition's profiles and its offset share
 MULTI covers them, on one server or on one shard of a cluster.
 
 Design: WATCH on the offset is the fence: a worker that lost the partition finds another offset, or
-finds at EXEC that somebody wrote it, and writes nothing. One MSET for all rows, because a SET each
+finds at EXEC that somebody wrote it, and writes nothing. All of it goes over one connection and is never
+said again on another, where nothing would be watched. One MSET for all rows, because a SET each
 costs Redis eleven times as much. Values are rows as they are in memory (``layout``).
 
 Beside the offset stands the identity of the topic that it is of, which Kafka gives a topic when it is
@@ -18,17 +19,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+import numpy as np
+import numpy.typing as npt
 from redis import exceptions
 
-from profiles import blocks, layout
-from profiles.connection import Client
+from profiles import blocks, layout, wire
+from profiles.connection import Client, line
 from profiles.contract import Blocks, Loaded, Save, StoreAway
 from profiles.keys import Keys
 from sentinel_cli.errors import LostRangeError
 
 # What a server says while it is away, full, loading or demoted, and a cluster while it moves slots:
-# conditions that pass. A WatchError that reaches `away` is redis-py's word for a connection that broke
-# behind WATCH: at EXEC it is caught before. RedisClusterException: no node answers.
+# conditions that pass. RedisClusterException: no node answers.
 PASSING = (
     exceptions.AskError,
     exceptions.BusyLoadingError,
@@ -39,7 +41,6 @@ PASSING = (
     exceptions.RedisClusterException,
     exceptions.TimeoutError,
     exceptions.TryAgainError,
-    exceptions.WatchError,
 )
 # Of our own making, although redis-py has them below RedisClusterException.
 MISTAKES = (exceptions.CrossSlotTransactionError, exceptions.InvalidPipelineStack)
@@ -79,39 +80,45 @@ class RedisStore:
 
     def load(self, partition: int, users: list[str]) -> Loaded:
         """The offset is read with each part and must be the same in all, else it is read again."""
-        stored: list[bytes | None] = []
+        if not users:
+            return Loaded(self.start(partition)[0], layout.empty(0))
+        found = layout.empty(len(users))
         seen: set[int | None] = set()
         for at in range(0, len(users), READ_AT_ONCE):
             part = users[at : at + READ_AT_ONCE]
-            keys = [self._keys.offset(partition), *(self._keys.profile(partition, user) for user in part)]
-            offset, *rows = away(lambda keys=keys: self._client.mget(keys))  # type: ignore[misc]
-            seen.add(_number(offset))
-            stored += rows
+            offset, places, rows = away(lambda part=part: self._read(partition, part))  # type: ignore[misc]
+            seen.add(offset)
+            layout.whole(found)[places + at] = layout.whole(layout.from_bytes(rows))
         if len(seen) > 1:
             return self.load(partition, users)
-        return Loaded(seen.pop() if seen else self.start(partition)[0], layout.from_bytes(stored))
+        return Loaded(seen.pop(), found)
+
+    def _read(
+        self, partition: int, users: list[str]
+    ) -> tuple[int | None, npt.NDArray[np.intp], list[bytes | None]]:
+        """The offset, and the rows of the users at those places."""
+        key = self._keys.offset(partition)
+        asked, places = wire.mget(key, self._keys.profile(partition, ""), users)
+        with line(self._client, key) as server:
+            [[offset, *rows]] = server.ask(asked)
+        return _number(offset), places, rows
 
     def save(self, save: Save) -> bool:
         return away(lambda: self._save(save))
 
     def _save(self, save: Save) -> bool:
         offset_key = self._keys.offset(save.partition)
-        with self._client.pipeline(transaction=True) as pipe:
-            pipe.watch(offset_key)
-            if _number(pipe.get(offset_key)) != save.begin:
+        with line(self._client, offset_key) as server:
+            _, stored = server.ask(wire.command("WATCH", offset_key), wire.command("GET", offset_key))
+            if _number(stored) != save.begin:
+                server.ask(wire.command("UNWATCH"))
                 return False
-            pipe.multi()
-            pipe.execute_command("MSET", *self._assignments(save))
-            try:
-                pipe.execute()
-            except exceptions.WatchError:
-                return False
-        return True
+            *_, done = server.ask(wire.command("MULTI"), self._write(save), wire.command("EXEC"))
+            return done is not None  # nothing is what EXEC says when a watched key has changed
 
-    def _assignments(self, save: Save) -> list[Any]:
-        """MSET's arguments: key, value, key, value ..."""
+    def _write(self, save: Save) -> list[wire.Piece]:
         partition = save.partition
-        pairs: list[Any] = [
+        pairs: list[wire.Argument] = [
             self._keys.offset(partition),
             save.end,
             self._keys.blocks_applied(partition),
@@ -119,11 +126,7 @@ class RedisStore:
         ]
         if self._topic_id:
             pairs += [self._keys.topic_id(partition), self._topic_id]
-        prefix = self._keys.profile(partition, "")
-        for user, row in zip(save.users, layout.to_bytes(save.rows), strict=True):
-            pairs.append(prefix + user)
-            pairs.append(row)
-        return pairs
+        return wire.mset(pairs, self._keys.profile(partition, ""), save.users, save.rows)
 
     def blocks(self, partition: int, after: int) -> Blocks | None:
         version = away(lambda: self._client.get(self._keys.blocks_version(partition)))
@@ -139,18 +142,12 @@ def away(call: Callable[[], T]) -> T:
     except MISTAKES:
         raise
     except PASSING as error:
-        raise StoreAway(_sentence(error)) from error
+        raise StoreAway(f"{type(error).__name__}: {error}") from error
     except exceptions.RedisError as error:
         if any(code in str(error) for code in PASSING_CODES):
-            raise StoreAway(_sentence(error)) from error
+            raise StoreAway(f"{type(error).__name__}: {error}") from error
         raise
 
 
 def _number(value: bytes | None) -> int | None:
     return None if value is None else int(value)
-
-
-def _sentence(error: Exception) -> str:
-    if isinstance(error, exceptions.WatchError):
-        return "ConnectionError: the connection broke in the middle of a save"
-    return f"{type(error).__name__}: {error}"

@@ -13,15 +13,16 @@ Not here: retries and what to do after a refusal (``responder``).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import chain
 from typing import Any, NamedTuple, Protocol
-
-from redis.exceptions import WatchError
 
 from profiles import blocks, cases
 from profiles.cases import Case, CaseChange
-from profiles.connection import Client
+from profiles.connection import Client, Line, line
 from profiles.keys import Keys
 from profiles.redis_store import away
+from profiles.wire import Argument, Piece, command
 
 
 class Known(NamedTuple):
@@ -94,37 +95,32 @@ class RedisStore:
 
     def _save(self, save: Save) -> bool:
         offset_key, open_key = self._keys.offset(save.partition), self._keys.open_cases(save.partition)
-        with self._client.pipeline(transaction=True) as pipe:
-            pipe.watch(offset_key, open_key)
-            stored = _number(pipe.get(offset_key))
-            if stored != save.begin:
-                return stored == save.end  # an answer was lost, and the write was not
-            if not self._as_expected(pipe, open_key, save.cases):
-                return False
-            pipe.multi()
-            self._queue(pipe, save)
-            try:
-                pipe.execute()
-            except WatchError:
-                return False
-        return True
+        with line(self._client, offset_key) as server:
+            _, stored = server.ask(command("WATCH", offset_key, open_key), command("GET", offset_key))
+            if _number(stored) != save.begin or not _as_expected(server, open_key, save.cases):
+                server.ask(command("UNWATCH"))
+                return _number(stored) == save.end  # an answer was lost, and the write was not
+            *_, done = server.ask(command("MULTI"), *self._commands(save), command("EXEC"))
+            return done is not None  # nothing is what EXEC says when a watched key has changed
 
-    def _as_expected(self, pipe: Any, open_key: str, changes: list[CaseChange]) -> bool:
-        """Whether every case that is added to is still open, and no other one was opened."""
-        if not changes:
-            return True
-        found = pipe.hmget(open_key, [change.case.user_id for change in changes])
-        expected = [None if c.opened is not None else c.case.case_id.encode() for c in changes]
-        return bool(found == expected)
-
-    def _queue(self, pipe: Any, save: Save) -> None:
+    def _commands(self, save: Save) -> Iterator[list[Piece]]:
         done = self._keys.done(save.partition)
-        pipe.set(self._keys.offset(save.partition), save.end)
+        yield command("SET", self._keys.offset(save.partition), save.end)
         if save.acted:
-            pipe.zadd(done, dict.fromkeys(save.acted, save.now))
-        pipe.zremrangebyscore(done, "-inf", save.now - self._remember)
+            times: list[Argument] = [save.now] * len(save.acted)
+            yield command("ZADD", done, *chain.from_iterable(zip(times, save.acted, strict=True)))
+        yield command("ZREMRANGEBYSCORE", done, "-inf", save.now - self._remember)
         for change in save.cases:
-            cases.write(pipe, self._keys, save.partition, change)
+            yield from cases.commands(self._keys, save.partition, change)
+
+
+def _as_expected(server: Line, open_key: str, changes: list[CaseChange]) -> bool:
+    """Whether every case that is added to is still open, and no other one was opened."""
+    if not changes:
+        return True
+    [found] = server.ask(command("HMGET", open_key, *(change.case.user_id for change in changes)))
+    expected = [None if c.opened is not None else c.case.case_id.encode() for c in changes]
+    return bool(found == expected)
 
 
 def _number(value: bytes | None) -> int | None:

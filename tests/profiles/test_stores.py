@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import uuid
 from collections.abc import Callable, Iterator
 from typing import Any, cast
@@ -12,11 +11,12 @@ import pytest
 from redis import RedisCluster
 
 from profiles import connection, layout
-from profiles.connection import Client
+from profiles.connection import Client, Line
 from profiles.contract import Blocks, Save, Store, StoreAway
 from profiles.keys import Keys
 from profiles.memory_store import MemoryStore
 from profiles.redis_store import READ_AT_ONCE, RedisStore
+from profiles.wire import Piece
 
 
 def rows(*amounts: float) -> layout.Profiles:
@@ -156,15 +156,15 @@ def test_a_connection_that_breaks_behind_its_watch_is_away(
     cut_off: CutOff, keys: Keys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mine, cut = cut_off
-    store, pipeline = RedisStore(mine, keys), type(mine.pipeline())
-    watch: Any = pipeline.watch
+    store, ask = RedisStore(mine, keys), Line.ask
 
-    def watch_and_be_cut_off(pipe: Any, *names: str) -> None:
-        watch(pipe, *names)
+    def watch_and_be_cut_off(server: Line, *commands: list[Piece]) -> list[Any]:
+        answers = ask(server, *commands)
         cut()
+        return answers
 
     with monkeypatch.context() as patch:
-        patch.setattr(pipeline, "watch", watch_and_be_cut_off)
+        patch.setattr(Line, "ask", watch_and_be_cut_off)
         with pytest.raises(StoreAway, match="ConnectionError"):
             store.save(Save(0, None, 1, ["a"], rows(1.0), 0))
     assert store.start(0) == (None, 0)
@@ -180,18 +180,32 @@ def test_a_connection_that_breaks_before_its_exec_overwrites_nothing(
     mine, cut = cut_off
     store, owner = RedisStore(mine, keys), RedisStore(client, keys)
     assert store.save(Save(0, None, 1, ["a"], rows(1.0), 0))
-    assignments = RedisStore._assignments
+    write = RedisStore._write
 
-    def overtaken(self: RedisStore, save: Save) -> list[Any]:
+    def overtaken(self: RedisStore, save: Save) -> list[Piece]:
         if self is store:
             assert owner.save(Save(0, 1, 2, ["a"], rows(2.0), 0))
             cut()
-        return assignments(self, save)
+        return write(self, save)
 
     with monkeypatch.context() as patch:
-        patch.setattr(RedisStore, "_assignments", overtaken)
-        # Refused or away, as the client sees it; the worker drops what it computed for both.
-        with contextlib.suppress(StoreAway):
-            assert not store.save(Save(0, 1, 3, ["a"], rows(9.0), 0))
+        patch.setattr(RedisStore, "_write", overtaken)
+        with pytest.raises(StoreAway, match="ConnectionError"):
+            store.save(Save(0, 1, 3, ["a"], rows(9.0), 0))
     assert store.start(0) == (2, 0)
     assert store.load(0, ["a"]).profiles["total_amount"].tolist() == [2.0]
+
+
+@pytest.mark.real
+def test_a_partition_that_another_node_holds_now_is_found_there(redis_cluster: RedisCluster) -> None:
+    host, port = connection.address(redis_cluster)
+    mine: Any = connection.connect(host, port, cluster=True)
+    keys = Keys(f"test-{uuid.uuid4().hex[:12]}", "t")
+    store, places = RedisStore(mine, keys), mine.nodes_manager.slots_cache
+    slot = mine.keyslot(keys.offset(0))
+    places[slot] = [next(node for node in mine.get_primaries() if node != places[slot][0])]
+    with pytest.raises(StoreAway, match="Moved"):
+        store.save(Save(0, None, 1, ["a"], rows(1.0), 0))
+    assert store.save(Save(0, None, 1, ["a"], rows(1.0), 0))
+    assert store.load(0, ["a"]).profiles["total_amount"].tolist() == [1.0]
+    mine.close()

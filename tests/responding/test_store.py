@@ -174,7 +174,7 @@ def test_a_write_between_watch_and_exec_is_refused(redis_client: tuple[Any, str]
         kept.client.set(kept.keys.offset(0), 6)
         return True
 
-    monkeypatch.setattr(kept.store, "_as_expected", intrude)
+    monkeypatch.setattr("sentinel_cli.responding.store._as_expected", intrude)
     assert not kept.store.save(Save(0, 5, 8, ["alert_1"], [opened("user_1", 1)], NOW))
     assert kept.store.look(0, ["alert_1"], ["user_1"]) == Known(6, set(), {})
 

@@ -219,11 +219,11 @@ MUTATIONS = [
     Mutation("5", "the offset, then the profiles", offset_first),
     Mutation(
         "5", "the stored offset is not compared",
-        rewrite(RedisStore, "_save", ("if _number(pipe.get(offset_key)) != save.begin:", "if False:")),
+        rewrite(RedisStore, "_save", ("if _number(stored) != save.begin:", "if False:")),
     ),
     Mutation(
         "5", "the stored offset is compared, and not watched",
-        rewrite(RedisStore, "_save", ("pipe.watch(offset_key)", "pass")),
+        rewrite(RedisStore, "_save", ('"WATCH", offset_key', '"UNWATCH"')),
     ),
     Mutation("5", "the cache is kept after a refused write", cache_kept),
     Mutation(
@@ -262,6 +262,7 @@ MUTATIONS = [
             Worker, "_move",
             ("if self._partitions.get(partition.number) is not partition:", "if False:"),
         ),
+        first=2_000,
     ),
     Mutation(
         "hand over", "a partition that came back is begun with its save",
@@ -285,7 +286,7 @@ MUTATIONS = [
             "start",
             ("if laid_out != self._began_with:", "if False:"),
             ("super().start", "super(type(self), self).start"),
-        ), grown=True,
+        ), grown=True, first=2_000,
     ),
     Mutation(
         "growth", "a detector begins partitions that its profiles are not laid out for",

@@ -9,13 +9,19 @@ Not here: when something goes wrong (``world``).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+import hiredis
 from redis.exceptions import ConnectionError as Unreachable
 from redis.exceptions import TimeoutError as NoAnswer
 from redis.exceptions import WatchError
+
+from profiles import layout
+from profiles.wire import Piece
 
 if TYPE_CHECKING:
     from tests.simulation.process import Process
@@ -38,10 +44,10 @@ class Server:
 
     def put(self, key: str, value: object) -> None:
         self.writes += 1
-        self.values[key] = value if isinstance(value, bytes) else str(value).encode()
-        self.stamps[key] = self.writes
-        if isinstance(value, int):
-            self.furthest[key] = max(value, self.furthest.get(key, 0))
+        text = value if isinstance(value, bytes) else str(value).encode()
+        self.values[key], self.stamps[key] = text, self.writes
+        if text.isdigit():
+            self.furthest[key] = max(int(text), self.furthest.get(key, 0))
         self.told(key)
 
     def number(self, key: str) -> int | None:
@@ -106,6 +112,16 @@ class Connection:
     def scan_iter(self, match: str, count: int) -> Iterator[bytes]:  # noqa: ARG002 - all is one page
         yield from self.ask(lambda server: [key.encode() for key in server.values if fnmatchcase(key, match)])
 
+    @property
+    def connection_pool(self) -> Self:
+        return self
+
+    def get_connection(self) -> Wire:
+        return Wire(self)
+
+    def release(self, _connection: Wire) -> None:
+        return
+
     def pipeline(self, *, transaction: bool) -> Pipeline:  # noqa: ARG002 - each is served as one here
         return Pipeline(self)
 
@@ -159,13 +175,81 @@ class Pipeline:
             return
 
 
+class Wire:
+    """A connection of one's own, over which commands go as bytes."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._ask = connection.ask
+        self._watched: dict[str, int | None] = {}
+        self._fallen = 0
+        self._answers: list[Any] = []
+
+    def send_packed_command(self, pieces: Sequence[Piece]) -> None:
+        reader = hiredis.Reader()
+        reader.feed(b"".join(bytes(piece) for piece in pieces))
+        commands = list(iter(reader.gets, False))
+        self._answers = self._ask(
+            lambda server: self._run(server, commands),
+            late=partial(self._too_late, commands=commands) if [b"EXEC"] in commands else None,
+        )
+
+    def _too_late(self, server: Server, commands: list[list[bytes]]) -> None:
+        """A connection that fell over meanwhile carries nothing there."""
+        with suppress(Unreachable):
+            self._run(server, commands)
+
+    def read_response(self) -> Any:
+        return self._answers.pop(0)
+
+    def disconnect(self) -> None:
+        return
+
+    def _run(self, server: Server, commands: list[list[bytes]]) -> list[Any]:
+        if self._watched and self._fallen != server.fallen:
+            raise Unreachable("it fell over")
+        queue: list[list[Any]] | None = None
+        answers: list[Any] = []
+        for command in commands:
+            name, arguments = command[0].decode(), [_text(each) for each in command[1:]]
+            if name == "MULTI":
+                queue = []
+                answers.append(b"OK")
+            elif name == "EXEC":
+                assert queue is not None
+                stale = any(server.stamps.get(key) != stamp for key, stamp in self._watched.items())
+                answers.append(None if stale else [COMMANDS[each](server, *rest) for each, *rest in queue])
+                self._watched, queue = {}, None
+            elif queue is not None:
+                queue.append([name, *arguments])
+                answers.append(b"QUEUED")
+            elif name == "WATCH":
+                self._fallen = server.fallen
+                self._watched |= {str(key): server.stamps.get(str(key)) for key in arguments}
+                answers.append(b"OK")
+            elif name == "UNWATCH":
+                self._watched = {}
+                answers.append(b"OK")
+            else:
+                answers.append(COMMANDS[name](server, *arguments))
+        return answers
+
+
+def _text(argument: bytes) -> str | bytes:
+    """A key is text, and so is a number; a row is not."""
+    return argument if len(argument) == layout.ROW_BYTES else argument.decode()
+
+
 def _mset(server: Server, *pairs: Any) -> None:
     for key, value in zip(pairs[::2], pairs[1::2], strict=True):
         server.put(key, value)
+
+
+def _get(server: Server, key: str) -> bytes | None:
+    return server.values.get(key)
 
 
 def _mget(server: Server, *keys: str) -> list[bytes | None]:
     return [server.values.get(key) for key in keys]
 
 
-COMMANDS: dict[str, Callable[..., Any]] = {"MSET": _mset, "MGET": _mget}
+COMMANDS: dict[str, Callable[..., Any]] = {"MSET": _mset, "MGET": _mget, "GET": _get}

@@ -48,7 +48,7 @@ class Holding(Executor):
 
 def schedule() -> None:
     """Redis falls back while the transaction of a save is under way, and the next batch meets that."""
-    world = World(0, traffic(0), judging.judges(), transactional=True, odds=CALM)
+    world = World(1, traffic(0), judging.judges(), transactional=True, odds=CALM)
     process = world.start()
     assert process is not None
     process.worker._executor = holding = Holding()
@@ -61,6 +61,7 @@ def schedule() -> None:
         world.now += 2.0
         if len(holding.held) == 1:
             holding.held[0].let_go()
+    assert process.worker._savings[0].letters, "the second batch has nothing to say"
     world.redis.become(before)
     process.worker._start_again(process.worker._partitions[0])
     holding.held[1].let_go()
