@@ -41,6 +41,7 @@ def parts(records: int, seconds: float, rounds: int, partitions: int) -> list[Pa
         shaped(Shape(records, USERS), *WAYS),
         shaped(Shape(records, USERS, hot=True), Way()),
         shaped(Shape(fewer, MANY_USERS), Way()),
+        lambda trial: [detecting.measure(trial, trial.fill(Shape(5 * fewer, MANY_USERS)), Way(), 1)],
         shaped(Shape(fewer, MORE_USERS), Way(cache=SMALL_CACHE)),
         shaped(Shape(fewer, USERS, features=FEATURES), Way()),
         lambda trial: [latency.measure(trial, RATE, seconds, USERS, Way())],

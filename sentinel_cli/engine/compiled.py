@@ -12,7 +12,9 @@ NUMBA_CACHE_DIR, when set, is the folder that these folders are made in. Where i
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
+import mmap
 import os
 import sys
 import tempfile
@@ -23,6 +25,7 @@ from typing import Any
 import numba
 import numpy as np
 import platformdirs
+import psutil
 
 from profiles import layout
 
@@ -75,3 +78,20 @@ def mark_cached() -> None:
     """Say that everything this kernel needs has been compiled once."""
     if CACHED:
         (FOLDER / "complete").touch()
+
+
+def give_back() -> None:
+    """Let the system have what numba went through of LLVM while it started: some 75 MB, of which nothing is
+    needed once everything is compiled. What is asked for all the same is read from its file again.
+
+    Only what is in memory as it is in the file may go; where the system does not say, nothing does.
+    """
+    process = psutil.Process()
+    if not hasattr(process, "memory_maps") or not hasattr(mmap, "MADV_DONTNEED"):
+        return
+    madvise = ctypes.CDLL(None).madvise
+    madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+    for part in process.memory_maps(grouped=False):
+        if "llvmlite" in part.path and "w" not in part.perms and part.anonymous == 0:
+            start, end = (int(place, 16) for place in part.addr.split("-"))
+            madvise(start, end - start, mmap.MADV_DONTNEED)

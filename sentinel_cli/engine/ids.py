@@ -3,7 +3,7 @@
 Purpose: find the profile of a record's user by the bytes of the id, without a Python string.
 
 Design: open addressing with linear probing, at most half full. A place of the table holds the id's
-hash and its slot; the ids themselves stand one after the other in an arena, in the order of their
+hash and its slot in one word; the ids themselves stand one after the other in an arena, in the order of their
 slots. The hash (FNV-1a, 32 bits) begins with a number of this process's own, so that nobody can
 choose ids that meet.
 
@@ -28,9 +28,10 @@ Integers = npt.NDArray[np.int64]
 N = TypeVar("N", np.uint8, np.int64)
 
 _SMALLEST = 1_024
+_BYTES_AN_ID = 16  # for which there is room; ids may be longer
 _BASIS = 1 + secrets.randbits(31)
 _PRIME = 16_777_619  # of FNV-1a in 32 bits
-_32_BITS = 0xFFFFFFFF
+_31_BITS, _32_BITS = 0x7FFFFFFF, 0xFFFFFFFF
 
 
 class Lease(Protocol):
@@ -93,12 +94,14 @@ def of(texts: Sequence[str] | Ids) -> Ids:
 
 
 class Slots:
-    """Numbers ids from 0 in the order in which they are added."""
+    """Numbers ids from 0 in the order in which they are added; there is ``room`` for so many, and more is
+    made. Fewer than 2**31 can be held."""
 
-    def __init__(self) -> None:
-        self._table = np.zeros((_SMALLEST, 2), np.int64)  # hash, and slot + 1; 0 for none
-        self._arena: Bytes = np.empty(16 * _SMALLEST, np.uint8)
-        self._ends: Integers = np.zeros(_SMALLEST, np.int64)  # slot i stands from _ends[i] to _ends[i + 1]
+    def __init__(self, room: int = _SMALLEST) -> None:
+        self._room = room
+        self._table = np.zeros(_SMALLEST, np.int64)  # the hash above 32 bits of slot + 1; 0 for none
+        self._arena: Bytes = np.empty(_BYTES_AN_ID * room, np.uint8)
+        self._ends: Integers = np.zeros(room + 1, np.int64)  # slot i stands from _ends[i] to _ends[i + 1]
         self._count = 0
 
     def __len__(self) -> int:
@@ -129,7 +132,7 @@ class Slots:
 
     def keep(self, slots: Integers) -> None:
         """Forget all but those in ``slots``, which are numbered anew in that order."""
-        fresh = Slots()
+        fresh = Slots(self._room)
         fresh.add(self._ids(slots))
         self._table, self._arena, self._ends = fresh._table, fresh._arena, fresh._ends
         self._count = len(slots)
@@ -143,7 +146,7 @@ class Slots:
         if 2 * count > places:
             while 2 * count > places:
                 places *= 2
-            old, self._table = self._table, np.zeros((places, 2), np.int64)
+            old, self._table = self._table, np.zeros(places, np.int64)
             _move(old, self._table)
 
 
@@ -166,7 +169,7 @@ def _hash(data: Bytes, start: int, size: int, basis: int) -> int:
     found = basis
     for at in range(start, start + size):
         found = ((found ^ byte(data, at)) * _PRIME) & _32_BITS
-    return found ^ (found >> 15)
+    return (found ^ (found >> 15)) & _31_BITS
 
 
 @jit
@@ -181,7 +184,7 @@ def _join(data: Bytes, places: Integers, sizes: Integers, joined: Bytes) -> None
 @jit
 def _find(
     data: Bytes, places: Integers, sizes: Integers,
-    table: npt.NDArray[np.int64], arena: Bytes, ends: Integers, basis: int, found: Integers,
+    table: Integers, arena: Bytes, ends: Integers, basis: int, found: Integers,
 ) -> None:  # fmt: skip
     last = len(table) - 1
     for i in range(len(places)):
@@ -189,20 +192,20 @@ def _find(
         hashed = _hash(data, start, size, basis)
         at = hashed & last
         found[i] = -1
-        while table[at, 1] != 0:
-            slot = table[at, 1] - 1
-            there = ends[slot]
-            alike = table[at, 0] == hashed and ends[slot + 1] - there == size
-            if alike and same(data, start, arena, there, size):
-                found[i] = slot
-                break
+        while table[at] != 0:
+            if table[at] >> 32 == hashed:
+                slot = (table[at] & _32_BITS) - 1
+                there = ends[slot]
+                if ends[slot + 1] - there == size and same(data, start, arena, there, size):
+                    found[i] = slot
+                    break
             at = (at + 1) & last
 
 
 @jit
 def _add(
     data: Bytes, places: Integers, sizes: Integers,
-    table: npt.NDArray[np.int64], arena: Bytes, ends: Integers, first: int, basis: int,
+    table: Integers, arena: Bytes, ends: Integers, first: int, basis: int,
 ) -> None:  # fmt: skip
     last = len(table) - 1
     for i in range(len(places)):
@@ -212,19 +215,17 @@ def _add(
         ends[first + i + 1] = end + size
         hashed = _hash(data, start, size, basis)
         at = hashed & last
-        while table[at, 1] != 0:
+        while table[at] != 0:
             at = (at + 1) & last
-        table[at, 0] = hashed
-        table[at, 1] = first + i + 1
+        table[at] = hashed << 32 | first + i + 1
 
 
 @jit
-def _move(old: npt.NDArray[np.int64], new: npt.NDArray[np.int64]) -> None:
+def _move(old: Integers, new: Integers) -> None:
     last = len(new) - 1
     for i in range(len(old)):
-        if old[i, 1] != 0:
-            at = old[i, 0] & last
-            while new[at, 1] != 0:
+        if old[i] != 0:
+            at = old[i] >> 32 & last
+            while new[at] != 0:
                 at = (at + 1) & last
-            new[at, 0] = old[i, 0]
-            new[at, 1] = old[i, 1]
+            new[at] = old[i]

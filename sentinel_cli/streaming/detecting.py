@@ -23,7 +23,7 @@ from profiles import connection
 from profiles.keys import Keys
 from profiles.redis_store import RedisStore
 from sentinel_cli.config import Settings
-from sentinel_cli.engine import scorecard, scoring, severity
+from sentinel_cli.engine import compiled, scorecard, scoring, severity
 from sentinel_cli.errors import ScorecardError
 from sentinel_cli.streaming import expiring, footing, kafka, sources, topics, transactor
 from sentinel_cli.streaming.batches import SystemClock
@@ -90,6 +90,7 @@ def run(
     client = connection.connect_to(settings.redis)
     connection.reachable(client)
     scoring.warm(report)
+    compiled.give_back()
     gc.freeze()  # what is imported by now stays: no collection looks at it again, a fifth of making alerts
     topic, group = settings.topic(topics.TRANSACTIONS), kafka.group(settings)
     store = _store(settings, client, job)

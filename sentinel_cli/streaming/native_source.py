@@ -36,11 +36,18 @@ from sentinel_cli.streaming.plain_source import PlainSource, offset_of, partitio
 log = logging.getLogger("sentinel.source")
 
 # What librdkafka may hold ahead. With queues of their own its limit counts for each partition, so they share
-# 16 MB: the 64 MB that are its default take 140 MB of memory more, and are no faster. None gets less than
-# one of its fetches.
-QUEUED, QUEUED_KBYTES, LEAST_KBYTES = "queued.max.messages.kbytes", 16_384, 1_024
+# 8 MB, and none is fetched more of at once than it may hold: the 64 MB and 1 MB that are its defaults take
+# 200 MB of memory more, and are no faster.
+QUEUED, QUEUED_KBYTES, LEAST_KBYTES = "queued.max.messages.kbytes", 8_192, 128
+FETCHED, FETCHED_KBYTES = ("max.partition.fetch.bytes", "fetch.message.max.bytes"), 512
 # Most records that are taken of one partition at once.
 AT_ONCE = 65_536
+
+
+def held_ahead(partitions: int) -> dict[str, int]:
+    """What a consumer of a topic of so many partitions is told to hold ahead."""
+    share = max(QUEUED_KBYTES // partitions, LEAST_KBYTES)
+    return {QUEUED: share, FETCHED[0]: 1_024 * min(share, FETCHED_KBYTES)}
 
 
 class Taken:

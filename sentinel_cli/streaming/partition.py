@@ -7,6 +7,9 @@ Design: a batch is what was scored since the last snapshot. Only slots that are 
 to another user, so that a profile is never read back from the store older than it was. Slots are
 found by the bytes of the id (``engine.ids``); only a user who gets one becomes a string.
 
+The arrays have room for half as much again as may be held, from the beginning: the system gives memory when
+it is first written to, and what grew by copying would need it twice.
+
 Not here: when to load and save (``worker``), how (``profiles``).
 """
 
@@ -24,7 +27,10 @@ from sentinel_cli.engine import ids
 from sentinel_cli.engine.ids import Ids, Slots
 from sentinel_cli.streaming.batches import Ack, Letter
 
+# At least so many slots are made room for.
 FIRST_SLOTS = 1_024
+# Rows that are copied beside the array when some of it is given up: 4 MB.
+MOVED_AT_ONCE = 10_000
 
 
 class Partition:
@@ -45,13 +51,14 @@ class Partition:
         self.ack = Ack()  # of what was sent since the last snapshot
         self.sent = sent
         self.letters: list[Letter] = []  # what the next save's transaction will send
-        self.rows: Profiles = layout.empty(FIRST_SLOTS)
+        room = max(capacity + capacity // 2, FIRST_SLOTS)
+        self.rows: Profiles = layout.empty(room)
         self._capacity = capacity
-        self._slots = Slots()
+        self._slots = Slots(room)
         # What was just looked for, and all of it found: the next question is where.
         self._found: tuple[Ids | None, npt.NDArray[np.int64] | None] = (None, None)
-        self._changed = np.zeros(FIRST_SLOTS, np.bool_)
-        self._used = np.zeros(FIRST_SLOTS, np.int64)  # the turn of the batch that last used a slot
+        self._changed = np.zeros(room, np.bool_)
+        self._used = np.zeros(room, np.int64)  # the turn of the batch that last used a slot
         self._turn = 0
 
     def __len__(self) -> int:
@@ -138,7 +145,9 @@ class Partition:
         keep = np.sort(np.argsort(-age, kind="stable")[: max(self._capacity // 2, self.changed)])
         self._slots.keep(keep)
         for array in (layout.whole(self.rows), self._changed, self._used):
-            array[: len(keep)] = array.take(keep)
+            for at in range(0, len(keep), MOVED_AT_ONCE):  # no slot moves to a later one
+                part = keep[at : at + MOVED_AT_ONCE]
+                array[at : at + len(part)] = array.take(part)
         self._changed[len(keep) :] = False
 
     def _grow(self, slots: int) -> None:

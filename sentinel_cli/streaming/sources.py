@@ -51,9 +51,9 @@ def consumer(settings: Settings, group: str, choice: Choice, **overrides: Any) -
     Raises ConfigError, KafkaUnreachable; SentinelError where there is no such topic.
     """
     wanted: dict[str, Any] = dict(plain_source.CONSUMER)
-    if choice.kind == "native" and native_source.QUEUED not in settings.kafka.properties:
-        share = native_source.QUEUED_KBYTES // topics.partitions(settings, topics.TRANSACTIONS)
-        wanted[native_source.QUEUED] = max(share, native_source.LEAST_KBYTES)
+    theirs = settings.kafka.properties.keys() & {native_source.QUEUED, *native_source.FETCHED}
+    if choice.kind == "native" and not theirs:
+        wanted |= native_source.held_ahead(topics.partitions(settings, topics.TRANSACTIONS))
     return kafka.consumer(settings, group, **wanted, **overrides)
 
 

@@ -279,7 +279,7 @@ class Worker:
     def _make_room(self, partition: Partition) -> None:
         """Back-pressure: a batch that is full waits here until the save before it is done."""
         begun = self._clock.monotonic()
-        while partition.records >= self._plan.batch_size and not self._stop.is_set():
+        while self._full(partition) and not self._stop.is_set():
             self._move(partition)
             saving = self._savings.get(partition.number)
             if saving is None or self._partitions.get(partition.number) is not partition:
@@ -381,9 +381,14 @@ class Worker:
         plan, age = self._plan, self._clock.monotonic() - partition.since
         return (
             (age >= plan.save_interval and age >= self._interval(partition))
-            or partition.records >= plan.batch_size
-            or partition.changed >= plan.save_profiles
+            or self._full(partition)
             or self._stop.is_set()
+        )
+
+    def _full(self, partition: Partition) -> bool:
+        plan = self._plan
+        return partition.records >= plan.batch_size or (
+            partition.records >= plan.save_profiles and partition.changed >= plan.save_profiles
         )
 
     def _interval(self, partition: Partition) -> float:

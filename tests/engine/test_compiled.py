@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numba
+import psutil
 import pytest
 
 from sentinel_cli.engine import compiled, kernel, scoring
@@ -89,3 +91,16 @@ def test_warming_says_why_it_compiles(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_module_warms(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "sentinel_cli.engine"]
     assert not subprocess.run(command, cwd=tmp_path, capture_output=True, check=True).stdout
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux says what of a library is in memory")
+def test_llvm_goes_when_it_has_done_its_work_and_comes_back() -> None:
+    def held() -> int:
+        maps = psutil.Process().memory_maps(grouped=False)
+        return sum(part.rss - part.anonymous for part in maps if "llvmlite" in part.path)
+
+    assert numba.njit(lambda x: x + 1)(1) == 2
+    before = held()
+    compiled.give_back()
+    assert held() < before / 4
+    assert numba.njit(lambda x: x + 2)(1) == 3
