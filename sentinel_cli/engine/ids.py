@@ -107,12 +107,14 @@ class Slots:
     def __len__(self) -> int:
         return self._count
 
-    def find(self, ids: Ids) -> Integers:
-        """The slot of each id, shape (n,), -1 where it has none."""
+    def find(self, ids: Ids) -> tuple[Integers, int]:
+        """The slot of each id, shape (n,), -1 where it has none, and how many those are."""
         ids.check()
         found = np.empty(len(ids), np.int64)
-        _find(EVERYTHING, ids.places, ids.sizes, self._table, self._arena, self._ends, _BASIS, found)
-        return found
+        unknown = _find(
+            EVERYTHING, ids.places, ids.sizes, self._table, self._arena, self._ends, _BASIS, found
+        )
+        return found, unknown
 
     def add(self, ids: Ids) -> None:
         """Give each of ``ids``, of which none has one, the next slot."""
@@ -185,8 +187,8 @@ def _join(data: Bytes, places: Integers, sizes: Integers, joined: Bytes) -> None
 def _find(
     data: Bytes, places: Integers, sizes: Integers,
     table: Integers, arena: Bytes, ends: Integers, basis: int, found: Integers,
-) -> None:  # fmt: skip
-    last = len(table) - 1
+) -> int:  # fmt: skip
+    last, unknown = len(table) - 1, len(places)
     for i in range(len(places)):
         start, size = places[i], sizes[i]
         hashed = _hash(data, start, size, basis)
@@ -198,8 +200,10 @@ def _find(
                 there = ends[slot]
                 if ends[slot + 1] - there == size and same(data, start, arena, there, size):
                     found[i] = slot
+                    unknown -= 1
                     break
             at = (at + 1) & last
+    return unknown
 
 
 @jit

@@ -59,7 +59,7 @@ class Read:
     """A batch of n records; where ``understood`` (n,) is False the rest of the row means nothing.
 
     ``rows`` (n,) and ``extra`` (n, k) are as in ``columns``; ``users`` and ``user_sizes`` (n,) say
-    where each user_id stands.
+    where each user_id stands. ``whole``: every one of them was understood.
     """
 
     understood: npt.NDArray[np.bool_]
@@ -67,6 +67,28 @@ class Read:
     extra: npt.NDArray[np.float64]
     users: Integers
     user_sizes: Integers
+    whole: bool
+
+    def part(self, start: int, stop: int) -> Read:
+        here = slice(start, stop)
+        return Read(
+            self.understood[here],
+            self.rows[here],
+            self.extra[here],
+            self.users[here],
+            self.user_sizes[here],
+            self.whole,
+        )
+
+    def only(self, which: npt.NDArray[np.bool_]) -> Read:
+        return Read(
+            self.understood[which],
+            self.rows[which],
+            self.extra[which],
+            self.users[which],
+            self.user_sizes[which],
+            self.whole,
+        )
 
 
 class Reader:
@@ -88,18 +110,14 @@ class Reader:
         """Records of ``sizes`` (n,) bytes at ``places`` (n,) of ``memory.EVERYTHING``, none of no size;
         ``arrived`` (n,) are Kafka's timestamps in milliseconds, -1 for none."""
         n = len(places)
-        read = Read(
-            np.empty(n, np.bool_),
-            np.empty(n, TRANSACTION),
-            np.full((n, self._wanted), np.nan),
-            np.empty(n, np.int64),
-            np.empty(n, np.int64),
-        )
-        _read(
+        understood, rows = np.empty(n, np.bool_), np.empty(n, TRANSACTION)
+        extra = np.empty((n, self._wanted))
+        users, user_sizes = np.empty((2, n), np.int64)
+        count = _read(
             EVERYTHING, places, sizes, arrived, self._names, self._bounds, self._order, self._limits,
-            CRC_TABLES, read.understood, read.rows, read.extra, read.users, read.user_sizes,
+            CRC_TABLES, understood, rows, extra, users, user_sizes,
         )  # fmt: skip
-        return read
+        return Read(understood, rows, extra, users, user_sizes, whole=count == n)
 
 
 def warm() -> None:
@@ -115,11 +133,14 @@ def _read(
     names: Bytes, bounds: Integers, order: Integers, limits: Integers, crc_tables: npt.NDArray[np.uint32],
     understood: npt.NDArray[np.bool_], rows: npt.NDArray[np.void], extra: npt.NDArray[np.float64],
     users: Integers, user_sizes: Integers,
-) -> None:  # fmt: skip
+) -> int:  # fmt: skip
+    """How many were understood."""
     starts, lengths = np.empty(_N_FIELDS, np.int64), np.empty(_N_FIELDS, np.int64)
+    count = 0
     for i in range(len(places)):
         lengths[:] = 0
         understood[i] = False
+        extra[i] = np.nan
         at, size = places[i], sizes[i]
         if size > limits[2]:
             continue
@@ -139,6 +160,8 @@ def _read(
         row["category"] = _folded(_crc(data, starts[_CATEGORY], lengths[_CATEGORY], crc_tables))
         users[i], user_sizes[i] = starts[_USER], lengths[_USER]
         understood[i] = True
+        count += 1
+    return count
 
 
 @jit

@@ -291,6 +291,15 @@ def _learn(p: Row, tx: Row, time: int, last: int, now: int, logarithm: float, sm
 
 
 @jit
+def _within(slots: Integers, profiles: int, rows: npt.NDArray[np.void], countries: int) -> bool:
+    slot, country = -1, 0
+    for i in range(len(rows)):
+        slot = max(slot, slots[i])
+        country = max(country, int(rows[i]["country"]))
+    return slot < profiles and country < countries
+
+
+@jit
 def score_batch(
     profiles: Profiles, slots: Integers, rows: npt.NDArray[np.void], extra: Floats,
     countries: Floats, population: Floats,
@@ -298,7 +307,8 @@ def score_batch(
     scores: Floats, status: npt.NDArray[np.uint8],
     keep_all: bool, kept: Integers, kept_features: Floats, kept_before: Profiles,
 ) -> int:  # fmt: skip
-    """Score ``rows`` in order and let their profiles learn; returns how many rows were kept.
+    """Score ``rows`` in order and let their profiles learn; returns how many rows were kept, or, and
+    then nothing has changed, -1 where a slot or a country lies beyond its array.
 
     profiles      (slots,) PROFILE, changed in place
     slots         (n,) the profile of each row; below 0 a row is skipped
@@ -313,6 +323,8 @@ def score_batch(
                   every scored row when ``keep_all``), which row it is, what was seen, and the profile
                   it was seen from
     """
+    if not _within(slots, len(profiles), rows, len(countries)):
+        return -1
     row = np.empty(f.N_FEATURES + extra.shape[1])
     out = 0
     for i in range(len(rows)):
@@ -347,3 +359,18 @@ def score_batch(
             p["alerts"] += 1
             p["last_alert_time"] = now
     return out
+
+
+@jit
+def mark(
+    slots: Integers, status: npt.NDArray[np.uint8], turn: int, changed: npt.NDArray[np.bool_], used: Integers
+) -> int:
+    """Note of each row's slot that its profile was ``changed`` by it, and ``used`` in this turn, unless the
+    row is a duplicate; how many are none."""
+    learnt = 0
+    for i in range(len(slots)):
+        if status[i] != DUPLICATE:
+            changed[slots[i]] = True
+            used[slots[i]] = turn
+            learnt += 1
+    return learnt

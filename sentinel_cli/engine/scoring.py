@@ -58,7 +58,7 @@ def score(
     checks no bounds, would read or write beyond an array.
     """
     n = len(columns)
-    _check(profiles, slots, columns, card)
+    _check(slots, columns, card)
     scores, status = np.empty(n), np.empty(n, np.uint8)
     kept, before = np.empty(n, np.int64), np.empty(n, PROFILE)
     features = np.empty((n, N_FEATURES + len(card.record_features)))
@@ -67,18 +67,18 @@ def score(
         card.population, card.feature, card.cuts, card.points, card.bias, float(threshold),
         scores, status, keep_all, kept, features, before,
     )  # fmt: skip
+    if count < 0:
+        raise ValueError(f"a slot is not below {len(profiles)}, or a country not below {geography.CODES}")
     return Scored(scores, status, kept[:count], features[:count], before[:count])
 
 
-def _check(profiles: Profiles, slots: npt.NDArray[np.int64], columns: Columns, card: Scorecard) -> None:
+def _check(slots: npt.NDArray[np.int64], columns: Columns, card: Scorecard) -> None:
     n, extra = len(columns), len(card.record_features)
     if slots.shape != (n,) or columns.extra.shape != (n, extra):
         raise ValueError(
             f"{n} transactions need {n} slots and {n} x {extra} record features, "
             f"not {slots.shape} and {columns.extra.shape}"
         )
-    if n and (slots.max() >= len(profiles) or columns.rows["country"].max() >= geography.CODES):
-        raise ValueError(f"a slot is not below {len(profiles)}, or a country not below {geography.CODES}")
 
 
 def _plain(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -178,6 +178,7 @@ def warm(report: Callable[[str], None]) -> float:
     card = scorecard.load()
     scored = score(layout.empty(1), np.zeros(1, np.int64), Columns(rows, np.empty((1, 0))), card, 1.0)
     points(scored.features, card)
+    kernel.mark(np.zeros(1, np.int64), scored.status, 1, np.zeros(1, np.bool_), np.zeros(1, np.int64))
     strings.times([""])
     strings.hashes([""])
     jsonrows.warm()

@@ -93,7 +93,8 @@ class Source(Protocol[B]):
     def poll(self, timeout: float, limit: int) -> list[B]:
         """What has arrived, at most ``limit`` records; waits up to ``timeout`` seconds for the first.
 
-        An empty batch says that the end of its partition was reached at ``next_offset``.
+        An empty batch says that its partition ends at ``next_offset``; there is none where that follows
+        from the records that came.
         """
 
     def serve(self, timeout: float) -> None:

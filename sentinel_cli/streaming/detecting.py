@@ -8,6 +8,7 @@ Not here: the loop itself (``worker``), several processes (``processes``).
 from __future__ import annotations
 
 import gc
+import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -35,6 +36,10 @@ from sentinel_cli.streaming.transactor import KafkaTransactor
 from sentinel_cli.streaming.worker import Plan, Worker, log
 from sentinel_cli.telemetry.herald import Herald
 from sentinel_cli.telemetry.stats import LatencyHistogram, WorkerSnapshot
+
+# Seconds after which a thread that wants to run is let in. With Python's own, 5 ms, a save in its thread kept
+# the loop from records that had come: of the alerts the slowest in a hundred took 14 ms instead of 11.
+SWITCH_EVERY = 0.0005
 
 
 class DetectSummary(Struct, kw_only=True):
@@ -91,6 +96,7 @@ def run(
     connection.reachable(client)
     scoring.warm(report)
     compiled.give_back()
+    sys.setswitchinterval(SWITCH_EVERY)
     gc.freeze()  # what is imported by now stays: no collection looks at it again, a fifth of making alerts
     topic, group = settings.topic(topics.TRANSACTIONS), kafka.group(settings)
     store = _store(settings, client, job)

@@ -15,7 +15,7 @@ from sentinel_cli.engine import ids, memory
 from sentinel_cli.engine.columns import Columns
 from sentinel_cli.engine.ids import Ids, Integers, Lease
 from sentinel_cli.engine.jsonread import Read, Reader
-from sentinel_cli.engine.messages import Messages
+from sentinel_cli.engine.messages import Messages, Part
 from sentinel_cli.streaming.batches import Poison, RecordBatch
 from sentinel_cli.streaming.codec import EARLIEST, LARGEST, LATEST, Decoder
 from sentinel_cli.streaming.footing import Homes
@@ -38,33 +38,47 @@ class InPlace:
         self._decoder = decoder
         self._reader = Reader(decoder.record_features, earliest=EARLIEST, latest=LATEST, largest=LARGEST)
 
-    def __call__(
-        self, partition: int, messages: Messages, next_offset: int, lease: Lease | None
-    ) -> RecordBatch:
-        """The batch that ``messages`` of one partition are; it is good as long as ``lease``."""
+    def __call__(self, parts: list[Part], messages: Messages, lease: Lease | None) -> list[RecordBatch]:
+        """The batches that ``parts`` of ``messages`` are; they are good as long as ``lease``."""
         read = self._reader.read(messages.places, messages.sizes, messages.arrived)
-        first = int(messages.offsets[0]) if len(messages) else next_offset
-        keep, owner = read.understood, None
+        return [
+            self._batch(part, messages.part(part.start, part.stop), read.part(part.start, part.stop), lease)
+            for part in parts
+        ]
+
+    def _batch(self, part: Part, messages: Messages, read: Read, lease: Lease | None) -> RecordBatch:
+        first = int(messages.offsets[0]) if len(messages) else part.next_offset
+        owner = None
         poison: list[Poison] = []
-        if not keep.all():
-            keep, owner, poison = self._decode_rest(messages, read)
-        users = Ids(read.users, read.user_sizes, lease=lease, owner=owner)
-        if self._homes is not None:
-            poison = sorted(poison + self._strays(self._homes, partition, messages, users, keep))
-        if poison:
-            read, messages = _only(keep, read, messages)
-            users = Ids(read.users, read.user_sizes, lease=lease, owner=owner)
+        if not read.whole or self._homes is not None:
+            owner, poison, messages, read = self._with_the_rest(part.partition, messages, read, lease)
         return RecordBatch(
-            partition=partition,
+            partition=part.partition,
             first_offset=first,
-            next_offset=next_offset,
-            users=users,
+            next_offset=part.next_offset,
+            users=Ids(read.users, read.user_sizes, lease=lease, owner=owner),
             columns=Columns(read.rows, read.extra),
             offsets=messages.offsets,
             arrived=messages.arrived,
             values=_Values(messages.places, messages.sizes, lease),
             poison=poison,
         )
+
+    def _with_the_rest(
+        self, partition: int, messages: Messages, read: Read, lease: Lease | None
+    ) -> tuple[Ids | None, list[Poison], Messages, Read]:
+        """What was not understood is decoded, and what is no transaction or strayed taken out: who owns the
+        user ids that were decoded, what was taken out, and the rest."""
+        keep, owner = read.understood, None
+        poison: list[Poison] = []
+        if not keep.all():
+            keep, owner, poison = self._decode_rest(messages, read)
+        if self._homes is not None:
+            users = Ids(read.users, read.user_sizes, lease=lease, owner=owner)
+            poison = sorted(poison + self._strays(self._homes, partition, messages, users, keep))
+        if poison:
+            return owner, poison, messages.only(keep), read.only(keep)
+        return owner, poison, messages, read
 
     def _decode_rest(self, messages: Messages, read: Read) -> tuple[npt.NDArray[np.bool_], Ids, list[Poison]]:
         """Fill in the rows that were not understood. Answers which rows are transactions, who owns the
@@ -92,13 +106,6 @@ class InPlace:
 
 def _poison(messages: Messages, at: int, why: str) -> Poison:
     return Poison(int(messages.offsets[at]), messages.key(at), messages.value(at), why)
-
-
-def _only(keep: npt.NDArray[np.bool_], read: Read, messages: Messages) -> tuple[Read, Messages]:
-    return (
-        Read(*(getattr(read, name).compress(keep, axis=0) for name in read.__slots__)),
-        Messages(*(getattr(messages, name)[keep] for name in messages.__slots__)),
-    )
 
 
 class _Values:

@@ -22,8 +22,6 @@ import confluent_kafka
 import numpy as np
 from confluent_kafka import Consumer, cimpl
 
-from sentinel_cli.engine.messages import Integers
-
 # Versions of confluent-kafka whose Consumer was looked at: the same from the first to the last of them.
 OLDEST, NEWEST = (2, 3), (3, 0)
 _64_BITS = 2**63 - 1
@@ -72,9 +70,9 @@ class Library:
         except KeyError:
             raise AttributeError(name) from None
 
-    def take(self, queue: int, into: Integers) -> int:
-        """Fill ``into`` with the addresses of what stands in the queue; how many those are."""
-        return max(int(self.consume_batch_queue(queue, 0, into.ctypes.data, len(into))), 0)
+    def take(self, queue: int, into: int, room: int) -> int:
+        """Write the addresses of what stands in the queue to the address ``into``; how many those are."""
+        return max(int(self.consume_batch_queue(queue, 0, into, room)), 0)
 
     def handle(self, consumer: Consumer, client_id: str) -> int:
         """The `rd_kafka_t` of ``consumer``, whose `client.id` is ``client_id``. Raises Unfit."""

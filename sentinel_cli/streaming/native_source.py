@@ -22,13 +22,13 @@ import logging
 import os
 import select
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 from confluent_kafka import Consumer, KafkaError
 
 from sentinel_cli.engine import messages
-from sentinel_cli.engine.messages import Messages
+from sentinel_cli.engine.messages import Messages, Part
 from sentinel_cli.streaming.batches import B, Listener
 from sentinel_cli.streaming.librdkafka import Library
 from sentinel_cli.streaming.plain_source import PlainSource, offset_of, partition_of
@@ -53,14 +53,9 @@ def held_ahead(partitions: int) -> dict[str, int]:
 class Taken:
     """Messages that are ours until ``give_back``."""
 
-    def __init__(self, library: Library) -> None:
-        self._library = library
-        self._pointers: list[messages.Integers] = []
+    def __init__(self, library: Library, pointers: messages.Integers) -> None:
+        self._library, self.pointers = library, pointers
         self._ours = True
-
-    def add(self, pointers: messages.Integers) -> Messages:
-        self._pointers.append(pointers)
-        return messages.of(pointers, self._library.timestamp)
 
     def check(self) -> None:
         """Raises ValueError when they are no longer ours."""
@@ -69,17 +64,17 @@ class Taken:
 
     def give_back(self) -> None:
         """Each of them once, whatever happens."""
-        self._ours = False
-        while self._pointers:
-            messages.destroy(self._pointers.pop(), self._library.destroy)
+        if self._ours:
+            self._ours = False
+            messages.destroy(self.pointers, self._library.destroy)
 
 
 class NativeSource(PlainSource[B]):
     """``Source`` over ``consumer`` (made by ``streaming.kafka.consumer`` with ``plain_source.CONSUMER``)
     for one topic; ``client_id`` is the consumer's.
 
-    ``make`` turns what one poll took of a partition into a batch: its number, its messages in order
-    (none at its end), the offset after them, and the lease of their memory. Raises Unfit.
+    ``make`` turns what one poll took into batches, one for each part of the messages; it gets the lease of
+    their memory, too. Raises Unfit.
     """
 
     def __init__(
@@ -87,7 +82,7 @@ class NativeSource(PlainSource[B]):
         consumer: Consumer,
         client_id: str,
         topic: str,
-        make: Callable[[int, Messages, int, Taken], B],
+        make: Callable[[list[Part], Messages, Taken], list[B]],
         only: list[int] | None = None,
     ) -> None:
         super().__init__(consumer, topic, lambda *_: None, only)  # type: ignore[arg-type]
@@ -95,8 +90,10 @@ class NativeSource(PlainSource[B]):
         self._handle = self._library.handle(consumer, client_id)
         self._make_in_place = make
         self._queues: dict[int, int] = {}  # partitions that were cut off
-        self._taken = Taken(self._library)
         self._buffer = np.empty(AT_ONCE, np.int64)
+        self._taken = Taken(self._library, self._buffer[:0])
+        self._told: dict[int, int] = {}  # partition to the offset that its last batch went up to
+        self._more = True  # a queue may hold something for which the bell has rung before
         self._turn = 0
         self._ear, self._bell = os.pipe()
         os.set_blocking(self._ear, False)
@@ -111,14 +108,14 @@ class NativeSource(PlainSource[B]):
 
     def poll(self, timeout: float, limit: int) -> list[B]:
         self._taken.give_back()
-        self._taken = Taken(self._library)
-        self._hush()  # what rang until now is taken now
-        self._listen()
-        batches = self._take(limit)
-        if not batches and self._wait(timeout):
+        if self._more:
+            self._hush()  # what rang until now is taken now
             self._listen()
-            batches = self._take(limit)
-        return batches
+            if batches := self._take(limit):
+                return batches
+        self._wait(timeout)
+        self._listen()
+        return self._take(limit)
 
     def _wait(self, timeout: float) -> bool:
         """Whether a queue got something within ``timeout`` seconds."""
@@ -149,6 +146,7 @@ class NativeSource(PlainSource[B]):
             self._library.queue_forward(queue, None)
             self._library.queue_io_event_enable(queue, self._bell, b"1", 1)
             self._queues[partition] = queue
+            self._told.pop(partition, None)
 
     def _let_go(self, partitions: list[int]) -> None:
         for partition in partitions:
@@ -157,45 +155,45 @@ class NativeSource(PlainSource[B]):
                 self._library.queue_io_event_enable(queue, -1, None, 0)
                 self._library.queue_destroy(queue)
 
+    def restart(self, partition: int, offset: int | None) -> None:
+        self._told.pop(partition, None)
+        super().restart(partition, offset)
+
     # ---- records
 
     def _take(self, limit: int) -> list[B]:
         """At most ``limit`` records; a different partition comes first each time."""
-        partitions = sorted(self._queues)
-        batches: list[B] = []
+        queues = sorted(self._queues.items())
         self._turn += 1
-        for i in range(len(partitions)):
-            partition = partitions[(self._turn + i) % len(partitions)]
-            room = self._buffer[: min(limit, AT_ONCE)]
-            count = self._library.take(self._queues[partition], room) if len(room) else 0
-            if count:
-                found = self._taken.add(room[:count].copy())
-                limit -= count
-                batches += self._batches_of(partition, found)
-        return batches
+        first = self._turn % max(len(queues), 1)
+        counts: list[int] = []
+        taken, room = 0, min(limit, AT_ONCE)
+        for _, queue in (queues := queues[first:] + queues[:first]):
+            count = self._library.take(queue, self._buffer.ctypes.data + 8 * taken, room - taken)
+            counts.append(count)
+            taken += count
+        self._more = taken == room
+        self._taken = Taken(self._library, self._buffer[:taken].copy())
+        return self._batches_of([partition for partition, _ in queues], counts) if taken else []
 
-    def _batches_of(self, partition: int, found: Messages) -> Iterator[B]:
-        start = 0
-        for at in np.flatnonzero(found.errors).tolist():
-            yield from self._batch(partition, found.part(start, at))
-            start = at + 1
-            error = KafkaError(int(found.errors[at]))
-            if error.code() == KafkaError._PARTITION_EOF:
-                none = found.part(at, at)
-                yield self._make_in_place(partition, none, int(found.offsets[at]), self._taken)
-            else:
-                self._raise(partition, int(found.offsets[at]), error)
-        yield from self._batch(partition, found.part(start, len(found)))
+    def _batches_of(self, partitions: list[int], counts: list[int]) -> list[B]:
+        pointers = self._taken.pointers
+        found, parts, failures = messages.of(pointers, partitions, counts, self._library.timestamp)
+        for partition, code, offset in failures:
+            self._raise(partition, offset, KafkaError(code))
+        news = [part for part in parts if part.stop > part.start or self._is_news(part)]
+        self._told.update((part.partition, part.next_offset) for part in news)
+        return self._make_in_place(news, found, self._taken)
 
-    def _batch(self, partition: int, found: Messages) -> Iterator[B]:
-        if len(found):
-            assert (found.partitions == partition).all(), "rd_kafka_message_t is not what it was"
-            yield self._make_in_place(partition, found, int(found.offsets[-1]) + 1, self._taken)
+    def _is_news(self, part: Part) -> bool:
+        """Whether a partition ends behind its last record: what ends transactions takes offsets, too."""
+        return part.next_offset != self._told.get(part.partition)
 
     # ---- the rest
 
     def serve(self, timeout: float) -> None:
         # What was taken stays: whoever waits may have more to do with it.
+        self._more = True  # the bell is not kept for the next poll
         until = time.monotonic() + timeout
         self._consumer.pause(self._consumer.assignment())
         try:

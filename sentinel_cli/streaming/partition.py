@@ -23,7 +23,7 @@ import numpy.typing as npt
 from profiles import layout
 from profiles.contract import Blocks, Save
 from profiles.layout import Profiles
-from sentinel_cli.engine import ids
+from sentinel_cli.engine import ids, kernel
 from sentinel_cli.engine.ids import Ids, Slots
 from sentinel_cli.streaming.batches import Ack, Letter
 
@@ -76,12 +76,11 @@ class Partition:
     def missing(self, users: Sequence[str] | Ids) -> list[str]:
         """Those of ``users`` that have no slot yet, each once."""
         found = ids.of(users)
-        slots = self._slots.find(found)
-        unknown = np.flatnonzero(slots < 0)
-        if not len(unknown):
+        slots, unknown = self._slots.find(found)
+        if not unknown:
             self._found = found, slots
             return []
-        return list(dict.fromkeys(found.texts(unknown)))
+        return list(dict.fromkeys(found.texts(np.flatnonzero(slots < 0))))
 
     def admit(self, users: list[str], rows: Profiles) -> None:
         """Give each of ``users``, none of whom has one, a slot with its profile."""
@@ -94,17 +93,24 @@ class Partition:
         """The slot of each of ``users``, shape (n,); all must have been admitted."""
         asked, slots = self._found
         self._found = None, None
-        return slots if slots is not None and asked is users else self._slots.find(ids.of(users))
+        return slots if slots is not None and asked is users else self._slots.find(ids.of(users))[0]
 
-    def learned(self, slots: npt.NDArray[np.int64], records: int, next_offset: int, now: float) -> None:
-        """``records`` up to ``next_offset`` have changed the profiles in ``slots``."""
+    def learned(
+        self,
+        slots: npt.NDArray[np.int64],
+        status: npt.NDArray[np.uint8],
+        records: int,
+        next_offset: int,
+        now: float,
+    ) -> int:
+        """``records`` up to ``next_offset`` have been scored, those in ``slots`` (n,) with ``status`` (n,);
+        how many of these have changed their profiles, since they were no duplicates."""
         if not self.records:
             self.since = now
         self.records += records
         self.next = next_offset
         self._turn += 1
-        self._changed[slots] = True
-        self._used[slots] = self._turn
+        return int(kernel.mark(slots, status, self._turn, self._changed, self._used))
 
     def block(self) -> None:
         """Let the profiles take in the blocks that were read; all their users must have been admitted."""

@@ -42,7 +42,7 @@ import numpy as np
 
 from profiles import layout
 from profiles.contract import Blocks, Save, Store, StoreAway
-from sentinel_cli.engine import kernel, scoring
+from sentinel_cli.engine import scoring
 from sentinel_cli.engine.ids import Ids
 from sentinel_cli.engine.scorecard import Scorecard
 from sentinel_cli.engine.severity import Policy
@@ -160,7 +160,6 @@ class Worker:
         self._savings: dict[int, Saving] = {}
         self._under_way: dict[int, Future[tuple[bool, Blocks | None]]] = {}  # of partitions let go
         self._skipping: set[int] = set()  # begun anew in this turn: what was polled before is void
-        self._arrived: list[np.ndarray] = []  # Kafka's times of what this turn has scored
         self._leaving = False  # partitions are being given back: save, and begin nothing
         self._look: dict[int, float] = {}
         self._told: dict[int, float] = {}
@@ -202,7 +201,6 @@ class Worker:
         for batch in batches:
             if batch.partition not in self._skipping:
                 self._take(batch)
-        self._count_latency()
         self._sink.poll()
         self._poison_log.tell(self._clock.monotonic())
         for partition in list(self._partitions.values()):
@@ -270,11 +268,11 @@ class Worker:
             partition.rows, slots, batch.columns, self.scorecard, self._plan.threshold
         )
         self._say(partition, batch, scored)  # Step 4
-        learnt = scored.status != kernel.DUPLICATE
-        partition.learned(
-            slots[learnt], len(slots) + len(batch.poison), batch.next_offset, self._clock.monotonic()
-        )
-        self._count(batch, learnt)
+        records, now = len(slots) + len(batch.poison), self._clock.monotonic()
+        learnt = partition.learned(slots, scored.status, records, batch.next_offset, now)
+        self.counts.processed += len(slots)
+        self.counts.duplicates += len(slots) - learnt
+        self.counts.latency.add(self._clock.wall() * 1_000 - batch.arrived[batch.arrived >= 0])
 
     def _make_room(self, partition: Partition) -> None:
         """Back-pressure: a batch that is full waits here until the save before it is done."""
@@ -333,19 +331,6 @@ class Worker:
             yield poison.letter(
                 bad, plan.topic, batch.partition, plan.dead_letters_topic, plan.largest_dead_letter
             )
-
-    def _count(self, batch: RecordBatch, learnt: np.ndarray) -> None:
-        self.counts.processed += len(learnt)
-        self.counts.duplicates += int(len(learnt) - learnt.sum())
-        self._arrived.append(batch.arrived)
-
-    def _count_latency(self) -> None:
-        """Of all that this turn has scored: one call costs as much as a small batch does."""
-        if not self._arrived:
-            return
-        arrived = np.concatenate(self._arrived)
-        self._arrived.clear()
-        self.counts.latency.add(self._clock.wall() * 1_000 - arrived[arrived >= 0])
 
     # ---- steps 5 and 6
 

@@ -16,7 +16,7 @@ words = st.text(max_size=3) | st.integers(0, 3_000).map(str)
 def test_slots_are_what_a_dictionary_says(steps: list[tuple[list[str], bool]]) -> None:
     slots, model = Slots(), dict[str, int]()
     for asked, forget in steps:
-        found = slots.find(ids.of(asked)).tolist()
+        found = slots.find(ids.of(asked))[0].tolist()
         assert found == [model.get(word, -1) for word in asked]
         fresh = list(dict.fromkeys(word for word in asked if word not in model))
         slots.add(ids.of(fresh))
@@ -34,12 +34,14 @@ def test_many_ids_and_few_bytes() -> None:
     slots = Slots()
     for at in range(0, len(words), 3_000):
         slots.add(ids.of(words[at : at + 3_000]))
-    assert slots.find(ids.of(words)).tolist() == list(range(len(words)))
-    assert slots.find(ids.of(["", "user_", "user_20000"])).tolist() == [-1, -1, -1]
+    assert slots.find(ids.of(words))[0].tolist() == list(range(len(words)))
+    assert slots.find(ids.of(["", "user_", "user_20000"]))[0].tolist() == [-1, -1, -1]
     half = np.arange(1, len(words), 2)
     slots.keep(half)
-    assert slots.find(ids.of(words[1::2])).tolist() == list(range(len(half)))
-    assert slots.find(ids.of(words[::2])).max() == -1
+    assert slots.find(ids.of(words[1::2]))[0].tolist() == list(range(len(half)))
+    forgotten, unknown = slots.find(ids.of(words[::2]))
+    assert forgotten.max() == -1
+    assert unknown == len(forgotten)
 
 
 def test_an_id_becomes_a_string_again() -> None:

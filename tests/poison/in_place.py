@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sentinel_cli.engine import memory
-from sentinel_cli.engine.messages import Messages
+from sentinel_cli.engine.messages import Messages, Part
 from sentinel_cli.streaming.codec import Decoder
 from sentinel_cli.streaming.in_place import InPlace
 
@@ -32,7 +32,7 @@ def laid_out(
     none = np.zeros(len(values), np.int64)
     offsets = np.arange(first, first + len(values))
     arrived = np.where(offsets % 3 == 0, -1, ARRIVED_MS)
-    return Messages(none, none, offsets, arrived, places, sizes, none - 1, none)
+    return Messages(np.stack([offsets, arrived, places, sizes, none - 1, none]))
 
 
 def same(values: list[bytes | None], features: tuple[str, ...] = FEATURES) -> None:
@@ -67,7 +67,7 @@ def _page_before_a_wall() -> Iterator[npt.NDArray[np.uint8]]:
 
 
 def _compare(values: list[bytes | None] | list[bytes], messages: Messages, decoder: Decoder) -> None:
-    batch = InPlace(decoder)(0, messages, len(values), None)
+    [batch] = InPlace(decoder)([Part(0, 0, len(values), len(values))], messages, None)
     decoded = decoder.decode(list(values), messages.arrived)
     assert [(p.offset, p.key, p.value, p.reason) for p in batch.poison] == [
         (at, None, values[at], why) for at, why in decoded.bad

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from confluent_kafka import TIMESTAMP_NOT_AVAILABLE
 
+from sentinel_cli.engine.messages import Part
 from sentinel_cli.streaming.batches import Ack, BrokerAway, Fenced, Letter, Listener, RecordBatch
 from sentinel_cli.streaming.codec import Decoder
 from sentinel_cli.streaming.columnar import Columnar
@@ -142,9 +143,10 @@ class SimSource:
         end = at + len(records)
         if partition % 2:
             memory = Memory(records)
-            return forget(self._native(partition, laid_out([*records], memory.blob, at), end, memory))
-        messages: list[Any] = [Record(partition, at + i, value) for i, value in enumerate(records)]
-        return forget(self._plain(partition, messages, end))
+            whole, messages = Part(partition, 0, len(records), end), laid_out([*records], memory.blob, at)
+            return forget(self._native([whole], messages, memory)[0])
+        apart: list[Any] = [Record(partition, at + i, value) for i, value in enumerate(records)]
+        return forget(self._plain(partition, apart, end))
 
     def serve(self, timeout: float) -> None:
         self._world.now += timeout

@@ -90,7 +90,8 @@ def in_place_of_scoring(score: Score) -> Callable[[Patch], None]:
 
 
 SAVE_FIRST = """
-    partition.learned(slots, len(slots), batch.next_offset, self._clock.monotonic())
+    new = np.zeros(len(slots), np.uint8)
+    partition.learned(slots, new, len(slots), batch.next_offset, self._clock.monotonic())
     partition.since = -np.inf
     partition.rows["version"] = layout.VERSION
     self._move(partition)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from datasets.traffic import Plan, Traffic
 from sentinel_cli.engine import memory
 from sentinel_cli.engine.jsonread import FIELDS, Reader
+from sentinel_cli.engine.messages import Part
 from sentinel_cli.records import Transaction
 from sentinel_cli.streaming.codec import EARLIEST, LARGEST, LATEST, Decoder
 from sentinel_cli.streaming.in_place import InPlace
@@ -118,7 +119,7 @@ class Returned:
 def test_what_was_given_back_is_not_read() -> None:
     value = json.dumps(RECORD).encode()
     blob = np.frombuffer(value, np.uint8)
-    batch = InPlace(Decoder(FEATURES))(0, laid_out([value], blob), 1, Returned())
+    [batch] = InPlace(Decoder(FEATURES))([Part(0, 0, 1, 1)], laid_out([value], blob), Returned())
     with pytest.raises(ValueError, match="given back"):
         batch.values[0]
     with pytest.raises(ValueError, match="given back"):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from profiles import layout
+from sentinel_cli.engine import kernel
 from sentinel_cli.streaming import partition as module
 from sentinel_cli.streaming.partition import Partition
 
@@ -23,7 +24,8 @@ def taught(users: list[str], held: Partition, turn: int) -> None:
     slots = held.slots(users)
     held.rows["version"][slots] = layout.VERSION
     held.rows["total_amount"][slots] = [of(user) for user in users]
-    held.learned(slots, len(users), turn + 1, 0.0)
+    status = np.full(len(users), kernel.SCORED, np.uint8)
+    assert held.learned(slots, status, len(users), turn + 1, 0.0) == len(users)
 
 
 @pytest.mark.parametrize("at_once", [1, 7, 10_000])
