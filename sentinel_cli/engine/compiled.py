@@ -89,9 +89,13 @@ def give_back() -> None:
     process = psutil.Process()
     if not hasattr(process, "memory_maps") or not hasattr(mmap, "MADV_DONTNEED"):
         return
+    try:
+        parts = process.memory_maps(grouped=False)
+    except (psutil.Error, OSError):  # a container may keep it to itself
+        return
     madvise = ctypes.CDLL(None).madvise
     madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
-    for part in process.memory_maps(grouped=False):
+    for part in parts:
         if "llvmlite" in part.path and "w" not in part.perms and part.anonymous == 0:
             start, end = (int(place, 16) for place in part.addr.split("-"))
             madvise(start, end - start, mmap.MADV_DONTNEED)

@@ -11,7 +11,7 @@ gives the events of the group. It leaves alone what an application has forwarded
 queue, kept as long as the partition is known), so a partition is cut off, that is forwarded to nothing,
 before it is assigned.
 
-What a poll took stays librdkafka's memory, and is given back when the next one begins.
+What a poll took stays librdkafka's memory, and is given back when the next one takes more.
 
 Not here: how records are read (``in_place``).
 """
@@ -90,7 +90,8 @@ class NativeSource(PlainSource[B]):
         self._handle = self._library.handle(consumer, client_id)
         self._make_in_place = make
         self._queues: dict[int, int] = {}  # partitions that were cut off
-        self._buffer = np.empty(AT_ONCE, np.int64)
+        self._buffer = np.empty(AT_ONCE, np.int64)  # addresses
+        self._place = self._buffer.ctypes.data
         self._taken = Taken(self._library, self._buffer[:0])
         self._told: dict[int, int] = {}  # partition to the offset that its last batch went up to
         self._more = True  # a queue may hold something for which the bell has rung before
@@ -107,7 +108,6 @@ class NativeSource(PlainSource[B]):
         super().open(_Cutting(listener, self._cut_off, self._let_go))
 
     def poll(self, timeout: float, limit: int) -> list[B]:
-        self._taken.give_back()
         if self._more:
             self._hush()  # what rang until now is taken now
             self._listen()
@@ -163,18 +163,20 @@ class NativeSource(PlainSource[B]):
 
     def _take(self, limit: int) -> list[B]:
         """At most ``limit`` records; a different partition comes first each time."""
-        queues = sorted(self._queues.items())
+        self._taken.give_back()
+        partitions = sorted(self._queues)
         self._turn += 1
-        first = self._turn % max(len(queues), 1)
+        first = self._turn % max(len(partitions), 1)
+        partitions = partitions[first:] + partitions[:first]
         counts: list[int] = []
         taken, room = 0, min(limit, AT_ONCE)
-        for _, queue in (queues := queues[first:] + queues[:first]):
-            count = self._library.take(queue, self._buffer.ctypes.data + 8 * taken, room - taken)
+        for partition in partitions:
+            count = self._library.take(self._queues[partition], self._place + 8 * taken, room - taken)
             counts.append(count)
             taken += count
         self._more = taken == room
         self._taken = Taken(self._library, self._buffer[:taken].copy())
-        return self._batches_of([partition for partition, _ in queues], counts) if taken else []
+        return self._batches_of(partitions, counts) if taken else []
 
     def _batches_of(self, partitions: list[int], counts: list[int]) -> list[B]:
         pointers = self._taken.pointers

@@ -159,6 +159,7 @@ class Worker:
         self._partitions: dict[int, Partition] = {}
         self._savings: dict[int, Saving] = {}
         self._under_way: dict[int, Future[tuple[bool, Blocks | None]]] = {}  # of partitions let go
+        self._capacity = plan.profile_cache  # of each partition that is begun
         self._skipping: set[int] = set()  # begun anew in this turn: what was polled before is void
         self._leaving = False  # partitions are being given back: save, and begin nothing
         self._look: dict[int, float] = {}
@@ -452,6 +453,7 @@ class Worker:
     def assigned(self, partitions: list[int]) -> dict[int, int | None]:
         if self.assigned_at is None and partitions:
             self.assigned_at = self._clock.monotonic()
+        self._capacity = self._plan.profile_cache // max(len(self._partitions.keys() | set(partitions)), 1)
         starts: dict[int, int | None] = {}
         for number in partitions:
             starts[number] = self._begin(number)
@@ -510,9 +512,8 @@ class Worker:
         self._pause("")
         said = self._transactor is not None or self._plan.rebuild
         sent = self._source.committed(number) if said else None
-        capacity = max(self._plan.profile_cache // (len(self._partitions) + 1), 1)
         self._partitions[number] = Partition(
-            number, offset, blocks, capacity, self._clock.monotonic(), sent or 0
+            number, offset, blocks, self._capacity, self._clock.monotonic(), sent or 0
         )
         self._skipping.add(number)
         return offset
