@@ -27,7 +27,8 @@ Part = tuple[int, Measure]
 
 def parts(records: int, seconds: float, rounds: int, partitions: int) -> list[Part]:
     """What to measure, each on topics of its own with so many partitions; generation, verdicts and what is
-    slow over a third of ``records``."""
+    slow over a third of ``records``. Latency comes on a broker that is warm, and before what leaves gigabytes
+    for the disk to write."""
     fewer = max(records // 3, 1_000)
 
     def shaped(shape: Shape, *ways: Way) -> Measure:
@@ -40,12 +41,12 @@ def parts(records: int, seconds: float, rounds: int, partitions: int) -> list[Pa
     usual: list[Measure] = [
         shaped(Shape(records, USERS), *WAYS),
         shaped(Shape(records, USERS, hot=True), Way()),
+        lambda trial: [latency.measure(trial, RATE, seconds, USERS, Way())],
+        lambda trial: [burst.measure(trial, RATE, TIMES, BURST_S, USERS, Way())],
         shaped(Shape(fewer, MANY_USERS), Way()),
         lambda trial: [detecting.measure(trial, trial.fill(Shape(5 * fewer, MANY_USERS)), Way(), 1)],
         shaped(Shape(fewer, MORE_USERS), Way(cache=SMALL_CACHE)),
         shaped(Shape(fewer, USERS, features=FEATURES), Way()),
-        lambda trial: [latency.measure(trial, RATE, seconds, USERS, Way())],
-        lambda trial: [burst.measure(trial, RATE, TIMES, BURST_S, USERS, Way())],
         lambda trial: [producing.measure(trial, fewer, USERS, rounds)],
         lambda trial: [responding.measure(trial, responding.fill(trial, ALERTS, USERS), USERS, rounds)],
         lambda trial: [backtesting.measure(trial, fewer, USERS, rounds)],

@@ -36,10 +36,10 @@ from sentinel_cli.streaming.plain_source import PlainSource, offset_of, partitio
 log = logging.getLogger("sentinel.source")
 
 # What librdkafka may hold ahead. With queues of their own its limit counts for each partition, so they share
-# 8 MB, and none is fetched more of at once than it may hold: the 64 MB and 1 MB that are its defaults take
-# 200 MB of memory more, and are no faster.
-QUEUED, QUEUED_KBYTES, LEAST_KBYTES = "queued.max.messages.kbytes", 8_192, 128
-FETCHED, FETCHED_KBYTES = ("max.partition.fetch.bytes", "fetch.message.max.bytes"), 512
+# 12 MB, and none is fetched more of at once than it may hold: the 64 MB and 1 MB that are its defaults take
+# 200 MB of memory more, and are no faster. With 8 MB a partition that has half of the traffic is waited for.
+QUEUED, QUEUED_KBYTES, LEAST_KBYTES = "queued.max.messages.kbytes", 12_288, 128
+FETCHED, FETCHED_KBYTES = ("max.partition.fetch.bytes", "fetch.message.max.bytes"), 384
 # Most records that are taken of one partition at once.
 AT_ONCE = 65_536
 

@@ -94,7 +94,7 @@ class Plan:
     batch_size: int = 100_000
     poll_limit: int = 10_000
     save_interval: float = 0.1
-    save_profiles: int = 10_000
+    save_profiles: int = 6_000
     profile_cache: int = 1_000_000
     largest_dead_letter: int = poison.LARGEST_RECORD
     rebuild: bool = False  # make lost profiles again, up to the group's offset in Kafka, saying nothing
