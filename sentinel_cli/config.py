@@ -128,7 +128,9 @@ class DetectSettings(Table):
     batch_size: Count = Field(100_000, description="Most records of one partition between two saves.")
     max_poll_records: Count = Field(10_000, description="Most records that one poll takes.")
     save_interval_ms: Milliseconds = Field(100, description="Longest time between two saves.")
-    save_profiles: Count = Field(6_000, description="Changed profiles that make a save due earlier; more wait for it.")
+    save_profiles: Count = Field(
+        6_000, description="Changed profiles that make a save due earlier; more wait for it."
+    )
     profile_cache: Count = Field(1_000_000, description="Profiles that one worker keeps in memory.")
     expire_days: Days = Field(
         None,

@@ -5,7 +5,7 @@ handed to the producer, and stops when a consumer of `fraud-alerts` returns its 
 
 Design: producer and consumer are in this process, so one clock times both; the detector is the command
 in a process of its own. Records are made beforehand. The first seconds, in which the detector joins its
-group and the caches fill, count for nothing.
+group, the caches fill and a broker that was just started compiles what it does now, count for nothing.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from sentinel_cli.benching.trial import Trial
     from sentinel_cli.demo.child import Child
 
-WARM_UP_S = 10.0
+WARM_UP_S = 40.0
 START_S = 120.0  # which a detector may take to start: where nothing was compiled yet, some tens
 PATIENCE_S = 30.0  # without an alert
 LOOK_EVERY_S = 0.1
