@@ -166,7 +166,7 @@ def test_a_crash_repeats_a_batch_and_nothing_else(settings: Settings, tmp_path: 
     file = tmp_path / "sentinel.toml"
     file.write_text(
         f'delivery = "{delivery}"\n[kafka]\n"group.instance.id" = "one"\n'
-        "[detect]\nbatch_size = 500\nmax_poll_records = 100\n"
+        "[detect]\nbatch_size = 100\nmax_poll_records = 50\n"
     )
     client: Any = connection.connect_to(settings.redis)
     keys = Keys(settings.redis_prefix, settings.topic("transactions"))
