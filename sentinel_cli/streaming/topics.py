@@ -8,18 +8,29 @@ Not here: the records on them (``sentinel_cli.records``), the clients (``streami
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from confluent_kafka import KafkaError, KafkaException, TopicCollection
-from confluent_kafka.admin import AdminClient, ClusterMetadata, ConfigResource, NewTopic, ResourceType
+from confluent_kafka import KafkaError, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka.admin import (
+    AdminClient,
+    ClusterMetadata,
+    ConfigResource,
+    NewTopic,
+    OffsetSpec,
+    ResourceType,
+    TopicMetadata,
+)
 
 from sentinel_cli.errors import KafkaUnreachable, SentinelError
 from sentinel_cli.streaming import kafka
 
 if TYPE_CHECKING:
     from sentinel_cli.config import Settings
+
+log = logging.getLogger("sentinel.topics")
 
 DAY_MS = 24 * 3600 * 1000
 FOR_EVER = -1
@@ -225,18 +236,35 @@ def _create(
 
 
 def _await_leaders(settings: Settings, client: AdminClient, names: list[str], timeout: float = 10.0) -> None:
-    """A topic is usable when every partition has a leader; the broker answers creation before that."""
+    """A topic is usable when every partition's leader answers for it. Kafka answers creation, and names
+    leaders, before that.
+
+    To a producer that sends before, a leader may refuse the first batch and take the second, after which the
+    first, sent again, counts as acknowledged: its records are lost and nobody says so.
+    """
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
         known = client.list_topics(timeout=timeout).topics
-        layouts = [known[name].partitions.values() for name in names if name in known]
-        if len(layouts) == len(names) and all(p.leader >= 0 for layout in layouts for p in layout):
+        if all(name in known for name in names) and _answer(client, {name: known[name] for name in names}):
             return
         time.sleep(0.02)
     raise KafkaUnreachable(
-        f"Kafka at {settings.kafka.servers} created {', '.join(names)} but names no leader for all "
-        f"partitions after {timeout:.0f} s: check that enough brokers are up."
+        f"Kafka at {settings.kafka.servers} created {', '.join(names)} but not all partitions have a leader "
+        f"that answers after {timeout:.0f} s: check that enough brokers are up."
     )
+
+
+def _answer(client: AdminClient, topics: dict[str, TopicMetadata]) -> bool:
+    """Whether every partition's leader says where it begins."""
+    first: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
+    places = {TopicPartition(name, p): first for name, topic in topics.items() for p in topic.partitions}
+    try:
+        for future in client.list_offsets(places, request_timeout=2.0).values():
+            future.result()
+    except KafkaException as error:
+        log.debug("waiting for leaders: %s", error)
+        return False
+    return True
 
 
 def _touch(settings: Settings, names: list[str]) -> None:

@@ -3,6 +3,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import OffsetSpec
 
 from sentinel_cli.streaming import kafka, topics
 
@@ -24,6 +26,22 @@ def test_creates_what_is_missing_once(settings: Settings) -> None:
     assert {each.outcome for each in first} == {"created"}
     assert {each.outcome for each in again} == {"exists"}
     assert all(each.exists and each.partitions == 4 for each in topics.describe(settings))
+
+
+@pytest.mark.apache
+def test_every_partition_of_a_new_topic_answers_at_once(settings: Settings) -> None:
+    """A producer that sends to one that does not yet can lose its first batch, and hear that it arrived."""
+    client = kafka.admin(settings)
+    for number in range(5):
+        here = settings.model_copy(update={"prefix": f"{settings.prefix}-{number}"})
+        topics.ensure(here)
+        places = {
+            TopicPartition(here.topic(topic.name), partition): OffsetSpec.latest()  # type: ignore[no-untyped-call]
+            for topic in topics.TOPICS
+            for partition in range(topics.DEFAULT_PARTITIONS)
+        }
+        found = client.list_offsets(places, request_timeout=5.0)
+        assert [future.result().offset for future in found.values()] == [0] * len(places)
 
 
 @pytest.mark.apache
