@@ -143,9 +143,18 @@ def _stop_in_child(stop: Stop) -> None:
 
 
 def _stop_on_signals(stop: Stop) -> None:
+    """``stop`` runs in a thread: a handler comes in the middle of anything, a wait for the very event that is
+    to be set among them, and would wait for a lock that the code it interrupted holds."""
+    asked, ask = os.pipe()
+
     def handle(number: int, _frame: object) -> None:
         signal.signal(number, signal.SIG_DFL)
+        os.write(ask, b"1")
+
+    def watch() -> None:
+        os.read(asked, 1)
         stop()
 
+    threading.Thread(target=watch, name="stop", daemon=True).start()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, handle)
