@@ -59,7 +59,7 @@ class Read:
     """A batch of n records; where ``understood`` (n,) is False the rest of the row means nothing.
 
     ``rows`` (n,) and ``extra`` (n, k) are as in ``columns``; ``users`` and ``user_sizes`` (n,) say
-    where each user_id stands. ``whole``: every one of them was understood.
+    where each user_id stands.
     """
 
     understood: npt.NDArray[np.bool_]
@@ -67,28 +67,12 @@ class Read:
     extra: npt.NDArray[np.float64]
     users: Integers
     user_sizes: Integers
-    whole: bool
 
     def part(self, start: int, stop: int) -> Read:
-        here = slice(start, stop)
-        return Read(
-            self.understood[here],
-            self.rows[here],
-            self.extra[here],
-            self.users[here],
-            self.user_sizes[here],
-            self.whole,
-        )
+        return Read(*(getattr(self, name)[start:stop] for name in self.__slots__))
 
     def only(self, which: npt.NDArray[np.bool_]) -> Read:
-        return Read(
-            self.understood[which],
-            self.rows[which],
-            self.extra[which],
-            self.users[which],
-            self.user_sizes[which],
-            self.whole,
-        )
+        return Read(*(getattr(self, name).compress(which, axis=0) for name in self.__slots__))
 
 
 class Reader:
@@ -113,11 +97,11 @@ class Reader:
         understood, rows = np.empty(n, np.bool_), np.empty(n, TRANSACTION)
         extra = np.empty((n, self._wanted))
         users, user_sizes = np.empty((2, n), np.int64)
-        count = _read(
+        _read(
             EVERYTHING, places, sizes, arrived, self._names, self._bounds, self._order, self._limits,
             CRC_TABLES, understood, rows, extra, users, user_sizes,
         )  # fmt: skip
-        return Read(understood, rows, extra, users, user_sizes, whole=count == n)
+        return Read(understood, rows, extra, users, user_sizes)
 
 
 def warm() -> None:
@@ -133,10 +117,8 @@ def _read(
     names: Bytes, bounds: Integers, order: Integers, limits: Integers, crc_tables: npt.NDArray[np.uint32],
     understood: npt.NDArray[np.bool_], rows: npt.NDArray[np.void], extra: npt.NDArray[np.float64],
     users: Integers, user_sizes: Integers,
-) -> int:  # fmt: skip
-    """How many were understood."""
+) -> None:  # fmt: skip
     starts, lengths = np.empty(_N_FIELDS, np.int64), np.empty(_N_FIELDS, np.int64)
-    count = 0
     for i in range(len(places)):
         lengths[:] = 0
         understood[i] = False
@@ -160,8 +142,6 @@ def _read(
         row["category"] = _folded(_crc(data, starts[_CATEGORY], lengths[_CATEGORY], crc_tables))
         users[i], user_sizes[i] = starts[_USER], lengths[_USER]
         understood[i] = True
-        count += 1
-    return count
 
 
 @jit

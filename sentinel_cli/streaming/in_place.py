@@ -50,7 +50,7 @@ class InPlace:
         first = int(messages.offsets[0]) if len(messages) else part.next_offset
         owner = None
         poison: list[Poison] = []
-        if not read.whole or self._homes is not None:
+        if self._homes is not None or not read.understood.all():
             owner, poison, messages, read = self._with_the_rest(part.partition, messages, read, lease)
         return RecordBatch(
             partition=part.partition,

@@ -97,7 +97,7 @@ class Plan:
     save_profiles: int = 6_000
     profile_cache: int = 1_000_000
     largest_dead_letter: int = poison.LARGEST_RECORD
-    rebuild: bool = False  # make lost profiles again, up to the group's offset in Kafka, saying nothing
+    rebuild: bool = False  # make lost profiles again; what is below the group's offset was said before
 
 
 @dataclass
@@ -215,13 +215,6 @@ class Worker:
 
     def partitions(self) -> list[int]:
         return sorted(self._partitions)
-
-    def _ends(self) -> dict[int, int]:
-        """Of each partition that holds something, the offset up to which it is to be processed."""
-        held = self._source.ends()
-        if self._plan.rebuild:
-            return {p: known for p in held if (known := self._source.committed(p)) is not None}
-        return {p: end for p, (first, end) in held.items() if end > first}
 
     def _patience(self) -> float:
         return BUSY if self._savings else min(IDLE, self._plan.save_interval)
